@@ -1,0 +1,844 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ownership of IOMMU groups: states, claim and release, the driver-core gate
+ *
+ * A group is wholly the kernel's or wholly one owner's:
+ *
+ *	KERNEL		no owner; any number of drivers use the DMA API
+ *	PRIVATE		no owner; a driver has attached a domain of its own
+ *	USER		an owner has claims; DMA goes where the owner maps
+ *	RESERVED	an owner without claims; DMA is blocked
+ *	QUARANTINE	no owner; DMA is blocked and no driver may bind
+ *
+ * Lock order, outermost first:
+ *
+ *	device_lock() or a lock of the caller (VFIO group, iommufd igroup)
+ *	  iommu_probe_device_lock
+ *	    iommu_group::mutex, which protects struct iommu_ownership and the
+ *	    drivers recorded in struct group_device
+ *
+ * Nothing that can call back is run under the mutex of a group: uevents and
+ * the release of an owner wait for iommu_owner_end(). Two groups are never
+ * locked at a time.
+ */
+#define pr_fmt(fmt) "iommu-owner: " fmt
+
+#include <linux/device/driver.h>
+#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/lockdep.h>
+#include <linux/slab.h>
+
+#include "owner.h"
+
+/**
+ * iommu_owner_alloc() - Make an owner
+ * @kind: IOMMU_OWNER_PRIVATE or IOMMU_OWNER_USER.
+ * @name: Name for reports, without white space; copied, cut at
+ *	IOMMU_OWNER_NAME_LEN - 1 bytes where it is reported.
+ * @ops: Callbacks, or NULL. Must outlive the owner.
+ *
+ * Context: May sleep.
+ * Return: The owner with one reference, or an ERR_PTR: -EINVAL for another
+ * @kind or an empty @name, -ENOMEM.
+ */
+struct iommu_owner *iommu_owner_alloc(enum iommu_owner_kind kind,
+				      const char *name,
+				      const struct iommu_owner_ops *ops)
+{
+	struct iommu_owner *owner;
+
+	if ((kind != IOMMU_OWNER_PRIVATE && kind != IOMMU_OWNER_USER) ||
+	    !name || !*name)
+		return ERR_PTR(-EINVAL);
+
+	owner = kzalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
+	if (!owner)
+		return ERR_PTR(-ENOMEM);
+
+	owner->name = kstrdup_const(name, GFP_KERNEL_ACCOUNT);
+	if (!owner->name) {
+		kfree(owner);
+		return ERR_PTR(-ENOMEM);
+	}
+	refcount_set(&owner->ref, 1);
+	owner->kind = kind;
+	owner->ops = ops;
+	return owner;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_alloc);
+
+/**
+ * iommu_owner_get() - Take a reference to an owner
+ * @owner: The owner.
+ *
+ * Context: Any. The caller has a reference.
+ * Return: @owner.
+ */
+struct iommu_owner *iommu_owner_get(struct iommu_owner *owner)
+{
+	refcount_inc(&owner->ref);
+	return owner;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_get);
+
+/**
+ * iommu_owner_put() - Drop a reference to an owner
+ * @owner: The owner; NULL and error pointers are ignored.
+ *
+ * A group that is claimed or reserved has a reference of its own: dropping
+ * the last one of the caller does not end an ownership.
+ *
+ * Context: May sleep. No lock of the IOMMU core is held.
+ */
+void iommu_owner_put(struct iommu_owner *owner)
+{
+	if (IS_ERR_OR_NULL(owner) || !refcount_dec_and_test(&owner->ref))
+		return;
+
+	might_sleep();
+	if (owner->ops && owner->ops->release)
+		owner->ops->release(owner);
+	kfree_const(owner->name);
+	kfree(owner);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_put);
+
+static bool domain_is_core(struct iommu_group *group)
+{
+	return !group->domain || group->domain == group->default_domain ||
+	       group->domain == group->blocking_domain;
+}
+
+enum iommu_owner_kind iommu_owner_group_kind(struct iommu_group *group)
+{
+	const struct iommu_ownership *own = &group->ownership;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (own->quarantined)
+		return IOMMU_OWNER_QUARANTINE;
+	if (own->owner)
+		return own->claims ? own->owner->kind : IOMMU_OWNER_RESERVED;
+	return domain_is_core(group) ? IOMMU_OWNER_KERNEL : IOMMU_OWNER_PRIVATE;
+}
+
+static struct group_device *find_device(struct iommu_group *group,
+					struct device *dev)
+{
+	struct group_device *gdev;
+
+	lockdep_assert_held(&group->mutex);
+
+	for_each_group_device(group, gdev)
+		if (gdev->dev == dev)
+			return gdev;
+	return NULL;
+}
+
+/* A device of @group, other than @except, whose driver uses the DMA API */
+static struct group_device *kernel_user(struct iommu_group *group,
+					struct device *except)
+{
+	struct group_device *gdev;
+
+	lockdep_assert_held(&group->mutex);
+
+	for_each_group_device(group, gdev)
+		if (gdev->driver && gdev->dev != except)
+			return gdev;
+	return NULL;
+}
+
+/* Who has @group, in one word */
+const char *iommu_owner_group_holder(struct iommu_group *group)
+{
+	struct group_device *gdev;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (group->ownership.owner)
+		return group->ownership.owner->name;
+	if (iommu_owner_group_kind(group) == IOMMU_OWNER_PRIVATE) {
+		gdev = kernel_user(group, NULL);
+		if (gdev)
+			return gdev->driver->name;
+	}
+	return "kernel";
+}
+
+/* The driver of @gdev if it stands in the way of a claim of @group */
+const struct device_driver *
+iommu_owner_blocking_driver(struct iommu_group *group,
+			    struct group_device *gdev)
+{
+	lockdep_assert_held(&group->mutex);
+
+	/* A driver that has handed its use over is not in the way */
+	return group->ownership.owner ? NULL : gdev->driver;
+}
+
+static void changed(struct iommu_group *group)
+{
+	lockdep_assert_held(&group->mutex);
+	group->ownership.generation++;
+}
+
+/* Enter a section that may change the ownership or the domain of @group. */
+void iommu_owner_begin(struct iommu_owner_section *section,
+		       struct iommu_group *group)
+{
+	mutex_lock(&group->mutex);
+	section->group = group;
+	section->put = NULL;
+	section->kind = iommu_owner_group_kind(group);
+}
+
+/* The caller has a reference to the group. */
+void iommu_owner_end(struct iommu_owner_section *section)
+{
+	struct iommu_group *group = section->group;
+	enum iommu_owner_kind kind = iommu_owner_group_kind(group);
+	u64 generation;
+
+	if (kind != section->kind)
+		changed(group);
+	generation = group->ownership.generation;
+	mutex_unlock(&group->mutex);
+
+	lockdep_assert_not_held(&group->mutex);
+	if (kind != section->kind)
+		iommu_owner_report_kind(group, kind, generation);
+	iommu_owner_put(section->put);
+}
+
+/*
+ * May @owner, or the kernel if it is NULL, change the domains and PASIDs of
+ * @group? The error says what is in the way: -EBUSY an owner or the quarantine
+ * is in the kernel's, -EACCES another owner, -ESTALE the ownership has ended.
+ */
+int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner)
+{
+	const struct iommu_ownership *own = &group->ownership;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (!owner)
+		return own->owner || own->quarantined ? -EBUSY : 0;
+	if (!own->owner)
+		return -ESTALE;
+	if (own->owner != owner)
+		return -EACCES;
+	return own->claims ? 0 : -ESTALE;
+}
+
+/* Is there anybody who relies on the default domain staying as it is? */
+bool iommu_owner_group_busy(struct iommu_group *group)
+{
+	lockdep_assert_held(&group->mutex);
+
+	return group->ownership.owner || group->ownership.quarantined ||
+	       kernel_user(group, NULL);
+}
+
+/* Is the blocking domain the one that the core falls back to? */
+bool iommu_owner_dma_blocked(struct iommu_group *group)
+{
+	lockdep_assert_held(&group->mutex);
+
+	return group->ownership.owner || group->ownership.quarantined;
+}
+
+void iommu_owner_device_added(struct iommu_group *group)
+{
+	changed(group);
+}
+
+static void forget_owner(struct iommu_owner_section *section)
+{
+	struct iommu_group *group = section->group;
+	struct iommu_ownership *own = &group->ownership;
+
+	lockdep_assert_held(&group->mutex);
+
+	iommu_owner_report_release(group, own->owner);
+	section->put = own->owner;
+	own->owner = NULL;
+	own->claims = 0;
+	own->attaches = 0;
+	own->reserved = false;
+	own->pid = 0;
+	own->comm[0] = '\0';
+	changed(group);
+}
+
+/*
+ * A group without devices has nothing that could be owned, and its domains go
+ * with its last device.
+ */
+void iommu_owner_device_removed(struct iommu_owner_section *section)
+{
+	struct iommu_group *group = section->group;
+
+	changed(group);
+	if (!list_empty(&group->devices))
+		return;
+	group->ownership.quarantined = false;
+	if (group->ownership.owner)
+		forget_owner(section);
+}
+
+/**
+ * iommu_device_use_default_domain() - Device driver wants to handle device
+ *                                     DMA through the kernel DMA API.
+ * @dev: The device.
+ *
+ * The KERNEL claim: called by the driver core before a driver is probed that
+ * does not manage DMA itself. A refusal is logged.
+ *
+ * Context: May sleep. The lock of @dev is held.
+ * Return: 0 if the driver may be probed; -EBUSY if the group has an owner, is
+ * in quarantine, or another driver of it has attached a domain or a PASID;
+ * -EPROBE_DEFER if the group is not set up yet.
+ */
+int iommu_device_use_default_domain(struct device *dev)
+{
+	/* Caller is the driver core during the pre-probe path */
+	struct iommu_group *group = dev->iommu_group;
+	struct group_device *gdev;
+	int ret = 0;
+
+	if (!group)
+		return 0;
+
+	mutex_lock(&group->mutex);
+	gdev = find_device(group, dev);
+	if (!group->default_domain || !gdev) {
+		/* We may race against bus_iommu_probe() finalising groups */
+		ret = -EPROBE_DEFER;
+	} else if (iommu_owner_dma_blocked(group) ||
+		   (kernel_user(group, NULL) &&
+		    (group->domain != group->default_domain ||
+		     !xa_empty(&group->pasid_array)))) {
+		iommu_owner_report_refused_probe(group, dev);
+		ret = -EBUSY;
+	} else {
+		gdev->driver = dev->driver;
+		changed(group);
+	}
+	mutex_unlock(&group->mutex);
+	return ret;
+}
+
+/**
+ * iommu_device_unuse_default_domain() - Device driver stops handling device
+ *                                       DMA through the kernel DMA API.
+ * @dev: The device.
+ *
+ * The device driver doesn't want to do DMA through kernel DMA API anymore.
+ * It must be called after iommu_device_use_default_domain(). A PASID that the
+ * last driver of the group has left attached is detached.
+ *
+ * Context: May sleep. The lock of @dev is held.
+ */
+void iommu_device_unuse_default_domain(struct device *dev)
+{
+	/* Caller is the driver core during the post-probe path */
+	struct iommu_group *group = dev->iommu_group;
+	struct group_device *gdev;
+
+	if (!group)
+		return;
+
+	mutex_lock(&group->mutex);
+	gdev = find_device(group, dev);
+	/* No driver is recorded if the group is younger than the binding */
+	if (gdev && gdev->driver) {
+		gdev->driver = NULL;
+		changed(group);
+		if (!group->ownership.owner && !kernel_user(group, NULL))
+			__iommu_group_remove_pasids(group);
+	}
+	mutex_unlock(&group->mutex);
+}
+
+/*
+ * Make @owner the owner of @group. @lender is the device whose driver lends
+ * its own kernel use, or NULL.
+ */
+static int take(struct iommu_group *group, struct iommu_owner *owner,
+		struct device *lender)
+{
+	struct iommu_ownership *own = &group->ownership;
+	int ret;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (list_empty(&group->devices))
+		return -ENODEV;
+	if (own->owner || own->quarantined || kernel_user(group, lender) ||
+	    (group->domain && group->domain != group->default_domain) ||
+	    !xa_empty(&group->pasid_array))
+		return -EBUSY;
+
+	ret = __iommu_group_alloc_blocking_domain(group);
+	if (ret)
+		return ret;
+	ret = __iommu_group_set_domain_internal(group, group->blocking_domain,
+						0);
+	if (ret)
+		return ret;
+
+	own->owner = iommu_owner_get(owner);
+	own->pid = task_tgid_nr(current);
+	get_task_comm(own->comm, current);
+	return 0;
+}
+
+static int claim(struct iommu_group *group, struct iommu_owner *owner,
+		 struct device *lender)
+{
+	struct iommu_ownership *own = &group->ownership;
+	int ret = 0;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (own->owner != owner)
+		ret = take(group, owner, lender);
+	if (ret) {
+		if (ret == -EBUSY)
+			iommu_owner_report_refused_claim(group, owner);
+		return ret;
+	}
+	own->claims++;
+	changed(group);
+	iommu_owner_report_claim(group);
+	return 0;
+}
+
+/*
+ * End the ownership. DMA is blocked before anything else, so that the devices
+ * never see the default domain while the owner still has them. The default
+ * domain comes back unless @quarantine says otherwise or it cannot be attached.
+ */
+static void end_ownership(struct iommu_owner_section *section, bool quarantine)
+{
+	struct iommu_group *group = section->group;
+	int ret;
+
+	lockdep_assert_held(&group->mutex);
+
+	__iommu_group_remove_pasids(group);
+	ret = __iommu_group_set_domain_internal(group, group->blocking_domain,
+						IOMMU_SET_DOMAIN_MUST_SUCCEED);
+	if (ret)
+		pr_err("group %d: DMA cannot be blocked: %d\n", group->id, ret);
+	forget_owner(section);
+
+	if (!ret && !quarantine)
+		ret = __iommu_group_set_domain_internal(group,
+							group->default_domain,
+							0);
+	if (ret || quarantine) {
+		group->ownership.quarantined = true;
+		pr_err("group %d: quarantined: %s\n", group->id,
+		       quarantine ? "devices not known to be quiet" :
+				    "the default domain cannot be attached");
+	}
+}
+
+/* Drop one claim; the last one ends the ownership or leaves a reservation. */
+static int release(struct iommu_owner_section *section,
+		   struct iommu_owner *owner)
+{
+	struct iommu_group *group = section->group;
+	struct iommu_ownership *own = &group->ownership;
+	int ret;
+
+	ret = iommu_owner_check(group, owner);
+	if (ret)
+		return ret;
+
+	if (own->claims > 1 || own->reserved) {
+		if (!--own->claims) {
+			own->attaches = 0;
+			__iommu_group_remove_pasids(group);
+			ret = __iommu_group_set_domain_internal(
+				group, group->blocking_domain,
+				IOMMU_SET_DOMAIN_MUST_SUCCEED);
+		}
+		changed(group);
+		iommu_owner_report_release(group, owner);
+		return 0;
+	}
+	end_ownership(section, false);
+	return 0;
+}
+
+/**
+ * iommu_owner_claim_group() - Claim a group
+ * @owner: The owner.
+ * @group: The group; the caller has a reference.
+ *
+ * All DMA of the group is blocked until the owner attaches a domain. An owner
+ * may claim a group several times, through the group or through its devices;
+ * each claim is released on its own. A refused claim is logged with what is in
+ * the way.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: 0; -EBUSY if a driver or another owner has the group, or it is in
+ * quarantine; -ENODEV if it has no device; -ENOMEM; or the error of the IOMMU
+ * driver that could not block DMA.
+ */
+int iommu_owner_claim_group(struct iommu_owner *owner,
+			    struct iommu_group *group)
+{
+	struct iommu_owner_section section;
+	int ret;
+
+	iommu_owner_begin(&section, group);
+	ret = claim(group, owner, NULL);
+	iommu_owner_end(&section);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_claim_group);
+
+/**
+ * iommu_owner_release_group() - Release one claim of a group
+ * @owner: The owner that claimed.
+ * @group: The group; the caller has a reference.
+ *
+ * With the last claim the ownership ends, unless the owner has reserved the
+ * group: DMA is blocked, PASIDs that are still attached are detached, and then
+ * the default domain returns. If that fails, the group is quarantined.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: 0; -ESTALE if the ownership has ended; -EACCES if another owner has
+ * the group.
+ */
+int iommu_owner_release_group(struct iommu_owner *owner,
+			      struct iommu_group *group)
+{
+	struct iommu_owner_section section;
+	int ret;
+
+	iommu_owner_begin(&section, group);
+	ret = release(&section, owner);
+	iommu_owner_end(&section);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_release_group);
+
+/**
+ * iommu_owner_claim_device() - Claim the group of a device
+ * @owner: The owner.
+ * @dev: The device. The caller is the driver that is bound to it.
+ *
+ * The whole group is claimed, see iommu_owner_claim_group().
+ *
+ * Context: May sleep. Takes the mutex of the group.
+ * Return: As iommu_owner_claim_group(); -ENODEV if @dev has no group.
+ */
+int iommu_owner_claim_device(struct iommu_owner *owner, struct device *dev)
+{
+	if (!dev->iommu_group)
+		return -ENODEV;
+	return iommu_owner_claim_group(owner, dev->iommu_group);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_claim_device);
+
+/**
+ * iommu_owner_release_device() - Release one claim of the group of a device
+ * @owner: The owner that claimed.
+ * @dev: The device. The caller is the driver that is bound to it.
+ *
+ * Also takes back what was handed over by iommu_owner_handover_device(): the
+ * driver of @dev is then a user of the DMA API again.
+ *
+ * Context: May sleep. Takes the mutex of the group.
+ * Return: As iommu_owner_release_group(); -ENODEV if @dev has no group.
+ */
+int iommu_owner_release_device(struct iommu_owner *owner, struct device *dev)
+{
+	if (!dev->iommu_group)
+		return -ENODEV;
+	return iommu_owner_release_group(owner, dev->iommu_group);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_release_device);
+
+/**
+ * iommu_owner_handover_device() - Claim the group of one's own device
+ * @owner: The owner that gets the group.
+ * @dev: The device. The caller is the driver that is bound to it, or acts for
+ *	that driver.
+ *
+ * For a driver that uses the DMA API and lets user space drive the DMA of the
+ * same device from time to time. Its own use does not stand in the way of this
+ * claim and comes back with iommu_owner_release_device(). Until then what the
+ * driver had mapped through the DMA API cannot be reached by the device.
+ *
+ * Context: May sleep. Takes the mutex of the group.
+ * Return: As iommu_owner_claim_device(); -EINVAL if @dev is not alone in its
+ * group.
+ */
+int iommu_owner_handover_device(struct iommu_owner *owner, struct device *dev)
+{
+	struct iommu_group *group = dev->iommu_group;
+	struct iommu_owner_section section;
+	int ret;
+
+	if (!group)
+		return -ENODEV;
+
+	iommu_owner_begin(&section, group);
+	if (list_is_singular(&group->devices))
+		ret = claim(group, owner, dev);
+	else
+		ret = -EINVAL;
+	iommu_owner_end(&section);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_handover_device);
+
+/**
+ * iommu_owner_reserve_group() - Keep a group for an owner
+ * @owner: The owner. It may have claimed the group already.
+ * @group: The group; the caller has a reference.
+ *
+ * From here on the group stays with @owner, with or without claims. Without
+ * claims DMA is blocked. Reserving twice is the same as once.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: As iommu_owner_claim_group().
+ */
+int iommu_owner_reserve_group(struct iommu_owner *owner,
+			      struct iommu_group *group)
+{
+	struct iommu_owner_section section;
+	int ret = 0;
+
+	iommu_owner_begin(&section, group);
+	if (group->ownership.owner != owner)
+		ret = take(group, owner, NULL);
+	if (!ret) {
+		group->ownership.reserved = true;
+		changed(group);
+		iommu_owner_report_claim(group);
+	} else if (ret == -EBUSY) {
+		iommu_owner_report_refused_claim(group, owner);
+	}
+	iommu_owner_end(&section);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_reserve_group);
+
+/**
+ * iommu_owner_unreserve_group() - Keep a group no longer
+ * @owner: The owner that reserved.
+ * @group: The group; the caller has a reference.
+ *
+ * Ends the ownership if @owner has no claim on the group.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: 0; -ESTALE if @group is not reserved any more; -EACCES if another
+ * owner has the group.
+ */
+int iommu_owner_unreserve_group(struct iommu_owner *owner,
+				struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+	struct iommu_owner_section section;
+	int ret = 0;
+
+	iommu_owner_begin(&section, group);
+	if (!own->owner || (own->owner == owner && !own->reserved)) {
+		ret = -ESTALE;
+	} else if (own->owner != owner) {
+		ret = -EACCES;
+	} else {
+		own->reserved = false;
+		changed(group);
+		if (!own->claims)
+			end_ownership(&section, false);
+	}
+	iommu_owner_end(&section);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_unreserve_group);
+
+/**
+ * iommu_owner_quarantine_group() - End an ownership without trust
+ * @owner: The owner.
+ * @group: The group; the caller has a reference.
+ *
+ * For an owner whose devices could not be made quiet. All its claims and its
+ * reservation are gone afterwards, DMA is blocked and no driver binds until
+ * iommu_owner_clear_quarantine().
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: 0; -ESTALE if the ownership has ended; -EACCES if another owner has
+ * the group.
+ */
+int iommu_owner_quarantine_group(struct iommu_owner *owner,
+				 struct iommu_group *group)
+{
+	struct iommu_owner_section section;
+	int ret = 0;
+
+	iommu_owner_begin(&section, group);
+	if (!group->ownership.owner)
+		ret = -ESTALE;
+	else if (group->ownership.owner != owner)
+		ret = -EACCES;
+	else
+		end_ownership(&section, true);
+	iommu_owner_end(&section);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_quarantine_group);
+
+/**
+ * iommu_owner_clear_quarantine() - Trust the devices of a group again
+ * @group: The group; the caller has a reference.
+ *
+ * The default domain returns and drivers may bind.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: 0; -EINVAL if @group is not in quarantine; or the error of the IOMMU
+ * driver that could not attach the default domain: the quarantine goes on.
+ */
+int iommu_owner_clear_quarantine(struct iommu_group *group)
+{
+	struct iommu_owner_section section;
+	int ret = -EINVAL;
+
+	iommu_owner_begin(&section, group);
+	if (group->ownership.quarantined) {
+		ret = __iommu_group_set_domain_internal(group,
+							group->default_domain,
+							0);
+		if (!ret)
+			group->ownership.quarantined = false;
+	}
+	iommu_owner_end(&section);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_clear_quarantine);
+
+/**
+ * iommu_owner_attach_group() - Attach a domain to a group as its owner
+ * @owner: The owner of @group.
+ * @domain: The domain to attach.
+ * @group: The group; the caller has a reference.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: 0; -ESTALE or -EACCES if @owner has no claim on @group; -EBUSY if it
+ * has attached another domain; -EINVAL if the domain does not fit; or the
+ * error of the IOMMU driver.
+ */
+int iommu_owner_attach_group(struct iommu_owner *owner,
+			     struct iommu_domain *domain,
+			     struct iommu_group *group)
+{
+	int ret;
+
+	mutex_lock(&group->mutex);
+	ret = iommu_owner_check(group, owner);
+	if (!ret)
+		ret = __iommu_attach_group(domain, group);
+	mutex_unlock(&group->mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_attach_group);
+
+/**
+ * iommu_owner_detach_group() - Detach the domain of a group as its owner
+ * @owner: The owner of @group.
+ * @domain: The domain that is attached.
+ * @group: The group; the caller has a reference.
+ *
+ * DMA is blocked afterwards.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: 0; -ESTALE or -EACCES if @owner has no claim on @group; -EINVAL if
+ * another domain is attached.
+ */
+int iommu_owner_detach_group(struct iommu_owner *owner,
+			     struct iommu_domain *domain,
+			     struct iommu_group *group)
+{
+	int ret;
+
+	mutex_lock(&group->mutex);
+	ret = iommu_owner_check(group, owner);
+	if (!ret && group->domain != domain)
+		ret = -EINVAL;
+	if (!ret)
+		__iommu_group_set_core_domain(group);
+	mutex_unlock(&group->mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_detach_group);
+
+/**
+ * iommu_owner_attach_device() - Attach a domain for one of several devices
+ * @owner: The owner of the group of @dev.
+ * @domain: The domain to attach.
+ * @dev: The device.
+ *
+ * Several devices of a group may attach the same domain on behalf of the same
+ * owner; the attaches are counted and the domain stays until the last one is
+ * detached.
+ *
+ * Context: May sleep. Takes the mutex of the group.
+ * Return: As iommu_owner_attach_group(); -ENODEV if @dev has no group.
+ */
+int iommu_owner_attach_device(struct iommu_owner *owner,
+			      struct iommu_domain *domain, struct device *dev)
+{
+	struct iommu_group *group = dev->iommu_group;
+	int ret;
+
+	if (!group)
+		return -ENODEV;
+
+	mutex_lock(&group->mutex);
+	ret = iommu_owner_check(group, owner);
+	if (!ret && !(group->ownership.attaches && group->domain == domain))
+		ret = __iommu_attach_group(domain, group);
+	if (!ret)
+		group->ownership.attaches++;
+	mutex_unlock(&group->mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_attach_device);
+
+/**
+ * iommu_owner_detach_device() - Undo iommu_owner_attach_device()
+ * @owner: The owner of the group of @dev.
+ * @domain: The domain that was attached.
+ * @dev: The device.
+ *
+ * Context: May sleep. Takes the mutex of the group.
+ * Return: 0; -ESTALE or -EACCES if @owner has no claim on the group; -EINVAL
+ * if @domain is not attached; -ENODEV if @dev has no group.
+ */
+int iommu_owner_detach_device(struct iommu_owner *owner,
+			      struct iommu_domain *domain, struct device *dev)
+{
+	struct iommu_group *group = dev->iommu_group;
+	int ret;
+
+	if (!group)
+		return -ENODEV;
+
+	mutex_lock(&group->mutex);
+	ret = iommu_owner_check(group, owner);
+	if (!ret && (group->domain != domain || !group->ownership.attaches))
+		ret = -EINVAL;
+	if (!ret && !--group->ownership.attaches)
+		__iommu_group_set_core_domain(group);
+	mutex_unlock(&group->mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_detach_device);

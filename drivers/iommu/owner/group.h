@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the IOMMU core keeps per group for the ownership, and calls for it */
+#ifndef __IOMMU_OWNER_GROUP_H
+#define __IOMMU_OWNER_GROUP_H
+
+#include <linux/iommu-owner.h>
+
+struct attribute_group;
+
+/**
+ * struct iommu_ownership - Who has a group
+ * @owner: The owner, with a reference; NULL while the group is the kernel's.
+ * @generation: Moves with every change of what a report shows.
+ * @claims: Claims of @owner. Zero with an @owner: the group is reserved.
+ * @attaches: Shared attaches of the current domain by @owner.
+ * @pid: Process that claimed or reserved the group first.
+ * @comm: Command of that process.
+ * @reserved: @owner keeps the group when its last claim goes.
+ * @quarantined: DMA stays blocked and no driver binds. Never with an @owner.
+ *
+ * Protected by the mutex of the group. The kernel's own use is not counted
+ * here: it is the set of devices in the group that have a driver recorded.
+ */
+struct iommu_ownership {
+	struct iommu_owner *owner;
+	u64 generation;
+	unsigned int claims;
+	unsigned int attaches;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+	bool reserved;
+	bool quarantined;
+};
+
+/**
+ * struct iommu_owner_section - A critical section that may change an ownership
+ * @group: The group; its mutex is held from begin to end.
+ * @kind: Kind at the beginning. A change is reported after the mutex is
+ *	released.
+ * @put: Owner whose reference is dropped after the mutex is released.
+ */
+struct iommu_owner_section {
+	struct iommu_group *group;
+	enum iommu_owner_kind kind;
+	struct iommu_owner *put;
+};
+
+void iommu_owner_begin(struct iommu_owner_section *section,
+		       struct iommu_group *group);
+void iommu_owner_end(struct iommu_owner_section *section);
+
+int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner);
+bool iommu_owner_group_busy(struct iommu_group *group);
+bool iommu_owner_dma_blocked(struct iommu_group *group);
+void iommu_owner_device_added(struct iommu_group *group);
+void iommu_owner_device_removed(struct iommu_owner_section *section);
+
+extern const struct attribute_group iommu_owner_attr_group;
+
+#endif /* __IOMMU_OWNER_GROUP_H */

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is told of the ownership of a group: snapshots, sysfs, uevents,
+ * tracepoints and log lines
+ */
+#define pr_fmt(fmt) "iommu-owner: " fmt
+
+#include <linux/device.h>
+#include <linux/export.h>
+#include <linux/kobject.h>
+#include <linux/lockdep.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include "owner.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/iommu_owner.h>
+
+static const char * const kind_names[] = {
+	[IOMMU_OWNER_KERNEL]		= "kernel",
+	[IOMMU_OWNER_PRIVATE]		= "private",
+	[IOMMU_OWNER_USER]		= "user",
+	[IOMMU_OWNER_RESERVED]		= "reserved",
+	[IOMMU_OWNER_QUARANTINE]	= "quarantine",
+};
+
+/**
+ * iommu_owner_kind_name() - Name of a kind of ownership
+ * @kind: The kind.
+ *
+ * Context: Any.
+ * Return: The word that sysfs, uevents and log lines use.
+ */
+const char *iommu_owner_kind_name(enum iommu_owner_kind kind)
+{
+	return kind_names[kind];
+}
+EXPORT_SYMBOL_GPL(iommu_owner_kind_name);
+
+void iommu_owner_report_claim(struct iommu_group *group)
+{
+	const struct iommu_ownership *own = &group->ownership;
+
+	lockdep_assert_held(&group->mutex);
+	trace_iommu_owner_claim(group->id, own->owner->name,
+				iommu_owner_group_kind(group), own->claims,
+				own->generation);
+}
+
+void iommu_owner_report_release(struct iommu_group *group,
+				struct iommu_owner *owner)
+{
+	lockdep_assert_held(&group->mutex);
+	trace_iommu_owner_release(group->id, owner->name, owner->kind,
+				  group->ownership.claims,
+				  group->ownership.generation);
+}
+
+static void trace_refusal(struct iommu_group *group, const char *device,
+			  const char *who)
+{
+	trace_iommu_owner_refuse(group->id, device, who,
+				 iommu_owner_group_kind(group),
+				 iommu_owner_group_holder(group),
+				 group->ownership.pid);
+}
+
+void iommu_owner_report_refused_probe(struct iommu_group *group,
+				      struct device *dev)
+{
+	const struct iommu_ownership *own = &group->ownership;
+
+	lockdep_assert_held(&group->mutex);
+	trace_refusal(group, dev_name(dev), dev->driver->name);
+	dev_warn_ratelimited(dev,
+			     "iommu-owner: driver %s refused: group %d has %s owner %s (%s, pid %d)\n",
+			     dev->driver->name, group->id,
+			     iommu_owner_kind_name(iommu_owner_group_kind(group)),
+			     iommu_owner_group_holder(group),
+			     own->owner ? own->comm : "-", own->pid);
+}
+
+void iommu_owner_report_refused_claim(struct iommu_group *group,
+				      struct iommu_owner *owner)
+{
+	const struct iommu_ownership *own = &group->ownership;
+	struct group_device *gdev, *first = NULL;
+	unsigned int blockers = 0;
+
+	lockdep_assert_held(&group->mutex);
+	trace_refusal(group, "", owner->name);
+
+	for_each_group_device(group, gdev) {
+		if (!iommu_owner_blocking_driver(group, gdev))
+			continue;
+		if (!blockers++)
+			first = gdev;
+	}
+
+	if (first)
+		pr_warn_ratelimited("group %d: claim by %s (%s, pid %d) refused: %s is bound to %s, %u more in the way\n",
+				    group->id, owner->name, current->comm,
+				    task_tgid_nr(current),
+				    dev_name(first->dev), first->driver->name,
+				    blockers - 1);
+	else
+		pr_warn_ratelimited("group %d: claim by %s (%s, pid %d) refused: the group has %s owner %s (%s, pid %d)\n",
+				    group->id, owner->name, current->comm,
+				    task_tgid_nr(current),
+				    iommu_owner_kind_name(iommu_owner_group_kind(group)),
+				    iommu_owner_group_holder(group),
+				    own->owner ? own->comm : "-", own->pid);
+}
+
+/*
+ * Everybody can read a uevent: it says what has changed, not who holds the
+ * group. Two of them may arrive in the wrong order; the generation tells.
+ */
+void iommu_owner_report_kind(struct iommu_group *group,
+			     enum iommu_owner_kind kind, u64 generation)
+{
+	char kind_env[32], generation_env[48];
+	char *envp[] = { kind_env, generation_env, NULL };
+
+	lockdep_assert_not_held(&group->mutex);
+	snprintf(kind_env, sizeof(kind_env), "IOMMU_OWNER_KIND=%s",
+		 iommu_owner_kind_name(kind));
+	snprintf(generation_env, sizeof(generation_env),
+		 "IOMMU_OWNER_GENERATION=%llu", generation);
+	kobject_uevent_env(&group->kobj, KOBJ_CHANGE, envp);
+}
+
+/**
+ * iommu_owner_group_viable() - Would a claim by a new owner succeed now?
+ * @group: The group; the caller has a reference.
+ *
+ * The answer may be out of date when the caller looks at it.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: true if no driver, no owner and no quarantine is in the way.
+ */
+bool iommu_owner_group_viable(struct iommu_group *group)
+{
+	bool viable;
+
+	mutex_lock(&group->mutex);
+	viable = !iommu_owner_group_busy(group);
+	mutex_unlock(&group->mutex);
+	return viable;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_group_viable);
+
+static int collect_blockers(struct iommu_group *group,
+			    struct iommu_owner_info *info)
+{
+	const struct device_driver *driver;
+	struct iommu_owner_blocker *blocker;
+	struct group_device *gdev;
+	unsigned int count = 0;
+
+	for_each_group_device(group, gdev) {
+		info->devices++;
+		if (iommu_owner_blocking_driver(group, gdev))
+			count++;
+	}
+	if (!count)
+		return 0;
+
+	info->blockers = kcalloc(count, sizeof(*info->blockers), GFP_KERNEL);
+	if (!info->blockers)
+		return -ENOMEM;
+
+	for_each_group_device(group, gdev) {
+		driver = iommu_owner_blocking_driver(group, gdev);
+		if (!driver)
+			continue;
+		blocker = &info->blockers[info->nr_blockers];
+		blocker->driver = kstrdup(driver->name, GFP_KERNEL);
+		if (!blocker->driver)
+			return -ENOMEM;
+		blocker->dev = get_device(gdev->dev);
+		info->nr_blockers++;
+	}
+	return 0;
+}
+
+/**
+ * iommu_owner_snapshot() - Who has a group, and what blocks a claim of it
+ * @group: The group; the caller has a reference.
+ * @info: Filled in. The caller frees it with iommu_owner_snapshot_free(),
+ *	also after an error.
+ *
+ * All of @info is from one moment.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: 0 or -ENOMEM.
+ */
+int iommu_owner_snapshot(struct iommu_group *group,
+			 struct iommu_owner_info *info)
+{
+	const struct iommu_ownership *own = &group->ownership;
+	int ret;
+
+	memset(info, 0, sizeof(*info));
+	mutex_lock(&group->mutex);
+	info->generation = own->generation;
+	info->kind = iommu_owner_group_kind(group);
+	strscpy(info->name, iommu_owner_group_holder(group));
+	if (own->owner) {
+		strscpy(info->comm, own->comm);
+		info->pid = own->pid;
+	}
+	info->group = group->id;
+	info->claims = own->claims;
+	ret = collect_blockers(group, info);
+	mutex_unlock(&group->mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_snapshot);
+
+/**
+ * iommu_owner_snapshot_free() - Free what a snapshot holds
+ * @info: Filled in by iommu_owner_snapshot().
+ *
+ * Context: May sleep.
+ */
+void iommu_owner_snapshot_free(struct iommu_owner_info *info)
+{
+	while (info->nr_blockers) {
+		struct iommu_owner_blocker *blocker =
+			&info->blockers[--info->nr_blockers];
+
+		put_device(blocker->dev);
+		kfree(blocker->driver);
+	}
+	kfree(info->blockers);
+	info->blockers = NULL;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_snapshot_free);
+
+/* One snapshot, printed by @emit */
+static ssize_t show(struct iommu_group *group, char *buf,
+		    ssize_t (*emit)(const struct iommu_owner_info *info,
+				    char *buf))
+{
+	struct iommu_owner_info info;
+	ssize_t ret;
+
+	ret = iommu_owner_snapshot(group, &info);
+	if (!ret)
+		ret = emit(&info, buf);
+	iommu_owner_snapshot_free(&info);
+	return ret;
+}
+
+static ssize_t kind_emit(const struct iommu_owner_info *info, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", iommu_owner_kind_name(info->kind));
+}
+
+static ssize_t holder_emit(const struct iommu_owner_info *info, char *buf)
+{
+	return sysfs_emit(buf, "%d %s %s\n", info->pid, info->name, info->comm);
+}
+
+static ssize_t generation_emit(const struct iommu_owner_info *info, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", info->generation);
+}
+
+static ssize_t blockers_emit(const struct iommu_owner_info *info, char *buf)
+{
+	ssize_t len = 0;
+
+	for (unsigned int i = 0; i < info->nr_blockers; i++)
+		len += sysfs_emit_at(buf, len, "%s %s\n",
+				     dev_name(info->blockers[i].dev),
+				     info->blockers[i].driver);
+	return len;
+}
+
+#define OWNER_ATTR(_name, _mode)						\
+static ssize_t _name##_show(struct iommu_group *group, char *buf)	\
+{									\
+	return show(group, buf, _name##_emit);				\
+}									\
+static struct iommu_group_attribute owner_attr_##_name =		\
+	__ATTR(_name, _mode, _name##_show, NULL)
+
+OWNER_ATTR(kind, 0444);
+OWNER_ATTR(holder, 0400);
+OWNER_ATTR(generation, 0444);
+OWNER_ATTR(blockers, 0444);
+
+static struct attribute *owner_attrs[] = {
+	&owner_attr_kind.attr,
+	&owner_attr_holder.attr,
+	&owner_attr_generation.attr,
+	&owner_attr_blockers.attr,
+	NULL
+};
+
+const struct attribute_group iommu_owner_attr_group = {
+	.name = "owner",
+	.attrs = owner_attrs,
+};

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM iommu_owner
+
+#if !defined(_TRACE_IOMMU_OWNER_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TRACE_IOMMU_OWNER_H
+
+#include <linux/iommu-owner.h>
+#include <linux/tracepoint.h>
+
+TRACE_DEFINE_ENUM(IOMMU_OWNER_KERNEL);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_PRIVATE);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_USER);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_RESERVED);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_QUARANTINE);
+
+#define show_iommu_owner_kind(kind)				\
+	__print_symbolic(kind,					\
+		{ IOMMU_OWNER_KERNEL,		"kernel" },	\
+		{ IOMMU_OWNER_PRIVATE,		"private" },	\
+		{ IOMMU_OWNER_USER,		"user" },	\
+		{ IOMMU_OWNER_RESERVED,		"reserved" },	\
+		{ IOMMU_OWNER_QUARANTINE,	"quarantine" })
+
+/* claims: number of claims that the owner has after the event */
+DECLARE_EVENT_CLASS(iommu_owner_group_class,
+	TP_PROTO(int group, const char *owner, enum iommu_owner_kind kind,
+		 unsigned int claims, u64 generation),
+	TP_ARGS(group, owner, kind, claims, generation),
+	TP_STRUCT__entry(
+		__field(int, group)
+		__field(int, kind)
+		__field(unsigned int, claims)
+		__field(u64, generation)
+		__string(owner, owner)
+	),
+	TP_fast_assign(
+		__entry->group = group;
+		__entry->kind = kind;
+		__entry->claims = claims;
+		__entry->generation = generation;
+		__assign_str(owner);
+	),
+	TP_printk("group=%d owner=%s kind=%s claims=%u generation=%llu",
+		  __entry->group, __get_str(owner),
+		  show_iommu_owner_kind(__entry->kind), __entry->claims,
+		  __entry->generation)
+);
+
+#define DEFINE_IOMMU_OWNER_GROUP_EVENT(name)				\
+DEFINE_EVENT(iommu_owner_group_class, name,				\
+	TP_PROTO(int group, const char *owner, enum iommu_owner_kind kind, \
+		 unsigned int claims, u64 generation),			\
+	TP_ARGS(group, owner, kind, claims, generation))
+
+DEFINE_IOMMU_OWNER_GROUP_EVENT(iommu_owner_claim);
+DEFINE_IOMMU_OWNER_GROUP_EVENT(iommu_owner_release);
+
+/* device: the one that was refused a driver, empty for a refused claim */
+TRACE_EVENT(iommu_owner_refuse,
+	TP_PROTO(int group, const char *device, const char *who,
+		 enum iommu_owner_kind kind, const char *holder, int pid),
+	TP_ARGS(group, device, who, kind, holder, pid),
+	TP_STRUCT__entry(
+		__field(int, group)
+		__field(int, kind)
+		__field(int, pid)
+		__string(device, device)
+		__string(who, who)
+		__string(holder, holder)
+	),
+	TP_fast_assign(
+		__entry->group = group;
+		__entry->kind = kind;
+		__entry->pid = pid;
+		__assign_str(device);
+		__assign_str(who);
+		__assign_str(holder);
+	),
+	TP_printk("group=%d device=%s who=%s kind=%s holder=%s pid=%d",
+		  __entry->group, __get_str(device), __get_str(who),
+		  show_iommu_owner_kind(__entry->kind), __get_str(holder),
+		  __entry->pid)
+);
+
+#endif /* _TRACE_IOMMU_OWNER_H */
+
+/* This part must be outside protection */
+#include <trace/define_trace.h>
