@@ -416,6 +416,21 @@ static int claim(struct iommu_group *group, struct iommu_owner *owner,
 	return 0;
 }
 
+/* Take away all that the owner has attached. */
+static int block_dma(struct iommu_group *group)
+{
+	int ret;
+
+	lockdep_assert_held(&group->mutex);
+
+	__iommu_group_remove_pasids(group);
+	ret = __iommu_group_set_domain_internal(group, group->blocking_domain,
+						IOMMU_SET_DOMAIN_MUST_SUCCEED);
+	if (ret)
+		pr_err("group %d: DMA cannot be blocked: %d\n", group->id, ret);
+	return ret;
+}
+
 /*
  * End the ownership. DMA is blocked before anything else, so that the devices
  * never see the default domain while the owner still has them. The default
@@ -428,11 +443,7 @@ static void end_ownership(struct iommu_owner_section *section, bool quarantine)
 
 	lockdep_assert_held(&group->mutex);
 
-	__iommu_group_remove_pasids(group);
-	ret = __iommu_group_set_domain_internal(group, group->blocking_domain,
-						IOMMU_SET_DOMAIN_MUST_SUCCEED);
-	if (ret)
-		pr_err("group %d: DMA cannot be blocked: %d\n", group->id, ret);
+	ret = block_dma(group);
 	forget_owner(section);
 
 	if (!ret && !quarantine)
@@ -459,19 +470,16 @@ static int release(struct iommu_owner_section *section,
 	if (ret)
 		return ret;
 
-	if (own->claims > 1 || own->reserved) {
-		if (!--own->claims) {
-			own->attaches = 0;
-			__iommu_group_remove_pasids(group);
-			ret = __iommu_group_set_domain_internal(
-				group, group->blocking_domain,
-				IOMMU_SET_DOMAIN_MUST_SUCCEED);
-		}
-		changed(group);
-		iommu_owner_report_release(group, owner);
+	if (own->claims == 1 && !own->reserved) {
+		end_ownership(section, false);
 		return 0;
 	}
-	end_ownership(section, false);
+	if (!--own->claims) {
+		own->attaches = 0;
+		block_dma(group);
+	}
+	changed(group);
+	iommu_owner_report_release(group, owner);
 	return 0;
 }
 
