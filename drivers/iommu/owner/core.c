@@ -284,8 +284,10 @@ void iommu_owner_device_removed(struct iommu_owner_section *section)
 	if (!list_empty(&group->devices))
 		return;
 	group->ownership.quarantined = false;
-	if (group->ownership.owner)
+	if (group->ownership.owner) {
+		__iommu_group_remove_pasids(group);
 		forget_owner(section);
+	}
 }
 
 /**

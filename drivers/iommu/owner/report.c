@@ -261,7 +261,8 @@ static ssize_t kind_emit(const struct iommu_owner_info *info, char *buf)
 
 static ssize_t holder_emit(const struct iommu_owner_info *info, char *buf)
 {
-	return sysfs_emit(buf, "%d %s %s\n", info->pid, info->name, info->comm);
+	return sysfs_emit(buf, "%d %s %s\n", info->pid, info->name,
+			  *info->comm ? info->comm : "-");
 }
 
 static ssize_t generation_emit(const struct iommu_owner_info *info, char *buf)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From and to other trees: import commits, export mails, build prefixes."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import steps as series
+from .assemble import worktree
+from .common import IDENT, TOP, Error, Git, remove, say, step, write
+
+
+def patch_text(subject, body, diff):
+    """A hook as it is kept: no index lines, which change with every base."""
+    diff = re.sub(r"^index [0-9a-f]+\.\.[0-9a-f]+( \d+)?\n", "", diff, flags=re.M)
+    return f"From: {IDENT}\nSubject: {subject}\n\n{body.strip()}\n---\n\n{diff}"
+
+
+def slug(subject):
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", subject)[:52].strip("-.")
+
+
+def import_commits(source, span):
+    """Each commit that only changes files that exist becomes a hook step.
+
+    A hook with the same subject is replaced, others go to the end of the series.
+    """
+    git = Git(Path(source).expanduser())
+    commits = git("rev-list", "--reverse", "--no-merges", span if ".." in span
+                  else f"{span}^..{span}", "--").split()
+    steps = series.load()
+    patches = TOP / "patches"
+    numbers = [int(m[1]) for s in steps if (m := re.match(r"(\d+)-", s.name))]
+    number = max(numbers, default=0)
+    added = []
+    for commit in commits:
+        subject, _, body = git("log", "-1", "--format=%B", commit).strip().partition("\n")
+        changes = git.changes(f"{commit}^", commit)
+        new = [path for path, (old, *_) in changes.items() if not old]
+        if new:
+            say(f"skipped: {subject}: new file {new[0]}")
+            continue
+        same = [s.name for s in steps if s.subject == subject and s.diff]
+        if not same:
+            number += 1
+            added.append(f"{number:04d}-{slug(subject)}.patch")
+        name = same[0] if same else added[-1]
+        diff = git("diff-tree", "-p", "--no-renames", f"{commit}^", commit) + "\n"
+        write(patches / name, patch_text(subject, body, diff))
+        say(f"patches/{name}")
+    if added:
+        path = patches / "series"
+        old = path.read_text() if path.exists() else ""
+        write(path, old + "".join(f"{name}\n" for name in added))
+
+
+def mails(tree):
+    """build/series: the mails of the series, proved to give our tree by git am."""
+    steps = series.load()
+    if not steps:
+        raise Error("patches/series is empty")
+    head = tree.commits(steps)
+    out = tree.build / "series"
+    if out.exists():
+        remove(out)
+    tree.git("format-patch", "-q", "--cover-letter", "-o", out, f"{tree.base}..{head}")
+    cover = out / "0000-cover-letter.patch"
+    letter = TOP / "patches/cover-letter.txt"
+    subject, _, blurb = (letter.read_text() if letter.exists()
+                         else steps[0].subject).partition("\n")
+    evidence = tree.build / "evidence.txt"
+    tested = evidence.read_text().strip() if evidence.exists() else \
+        "None yet: run \"make test\" and export again."
+    text = cover.read_text().replace("*** SUBJECT HERE ***", subject.strip())
+    text = text.replace("*** BLURB HERE ***", f"{blurb.strip()}\n\nBase: Linux {tree.version}\n\n"
+                        f"Test evidence\n-------------\n{tested}".strip())
+    cover.write_text(text)
+
+    # A clone that shares the objects and checks out only what the series touches.
+    proof = tree.build / "proof"
+    if proof.exists():
+        remove(proof)
+    tree.git("clone", "-q", "--shared", "--no-checkout", tree.path, proof)
+    git = Git(proof)
+    try:
+        git("sparse-checkout", "set", "--no-cone", "--stdin",
+            data="".join(f"/{path}\n" for path in tree.git.changes(tree.base, head)))
+        git("checkout", "-q", "--detach", tree.base)
+        files = sorted(out.glob("*.patch"))[1:]
+        step(f"git am of {len(files)} mails", "git-am", "git", "-C", proof, "am", "-q", *files)
+        if git.id("HEAD^{tree}") != tree.git.id(head + "^{tree}"):
+            raise Error("git am of the exported mails does not give the assembled tree")
+        for s, commit in zip(steps, git("rev-list", "--reverse", f"{tree.base}..").split()):
+            if git("log", "-1", "--format=%B", commit).strip() != s.message.strip():
+                raise Error(f"patches/{s.name}: git am cuts the changelog")
+    except BaseException:
+        remove(out)
+        raise
+    finally:
+        remove(proof)
+    say(f"{out}: cover letter and {len(files)} mails; git am on Linux {tree.version} gives "
+        "the assembled tree")
+
+
+def folders(paths):
+    """Folders whose objects kbuild can make, for the files that a series touches."""
+    found = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        if folder.startswith("virt/kvm"):
+            folder = "arch/x86/kvm"		# built from there
+        if folder.split("/")[0] in ("drivers", "kernel", "security", "virt", "samples") or \
+                folder.startswith("arch/x86/"):
+            found.add(folder + "/")
+    return sorted(f for f in found if not any(f != g and f.startswith(g) for g in found))
+
+
+def builds(path):
+    """Whether a file can make a difference to a build."""
+    return not path.startswith(("Documentation/", "tools/", "MAINTAINERS"))
+
+
+def prefixes(tree, quick):
+    """Build every prefix of the series, with our options on and off."""
+    steps = series.load()
+    head = tree.commits(steps)
+    dirs = folders(tree.git.changes(tree.base, head)) if quick else []
+    parent, done = tree.base, 0
+    for number, s in enumerate(steps, 1):
+        changed, parent = tree.git.changes(parent, s.commit), s.commit
+        if not any(builds(path) for path in changed):
+            continue
+        source = worktree(tree, "prefix", s.commit)
+        for name, flavour in (("on", "test"), ("off", "plain")):
+            out = tree.build / "out" / f"prefix-{name}"
+            configure(source, out, flavour)
+            targets = [d for d in dirs if (source / d).is_dir()] or ["vmlinux", "modules"]
+            if step(f"prefix {number}/{len(steps)}, options {name}: {s.subject}",
+                    f"prefix-{name}", *make(tree, source, out), *targets, may_fail=True):
+                raise Error(f"the series does not build up to patches/{s.name} "
+                            f"with our options {name} ({out})")
+        done += 1
+    say(f"{done} prefixes build, our options on and off"
+        + (f" (objects of {' '.join(dirs)})" if quick else ""))
+
+
+def configure(source, out, flavour):
+    """.config of a prefix. Options of ours that have not arrived are no error."""
+    done = subprocess.run([TOP / "dev/build", "--config-only", flavour, "--src", source,
+                           "--out", out], stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    missing = [line for line in done.stdout.splitlines()
+               if not re.search(r"CONFIG_IOMMU_OWNER\w*=|is not what configs/ asks for", line)]
+    if done.returncode and (missing or not (out / ".config").exists()):
+        raise Error(f"no configuration for {out}:\n{done.stdout.strip()}")
+
+
+def make(tree, source, out):
+    """As dev/build calls it, so that the compiler cache is shared."""
+    ccache = shutil.which("ccache")
+    env = {"KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+           "KBUILD_BUILD_USER": "iommu-owner", "KBUILD_BUILD_HOST": "build",
+           "KBUILD_BUILD_VERSION": "1", "CCACHE_DIR": os.environ.get("CCACHE_DIR")
+           or str(tree.build / "ccache"), "CCACHE_NOHASHDIR": "1", "CCACHE_BASEDIR": str(TOP),
+           "CCACHE_SLOPPINESS": "time_macros"}
+    return ["env", *(f"{k}={v}" for k, v in env.items()), "nice", "make", "-s",
+            f"-j{os.environ.get('JOBS') or os.cpu_count()}", "-C", source, f"O={out}",
+            "ARCH=x86_64", f"CC={'ccache ' if ccache else ''}gcc"]

@@ -1,0 +1,637 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests: claim and release, the driver-core gate, devices that come and go
+ */
+#include "mock.h"
+
+/* Parameters */
+
+static void alloc_checks_parameters(struct kunit *test)
+{
+	static const enum iommu_owner_kind bad_kinds[] = {
+		IOMMU_OWNER_KERNEL, IOMMU_OWNER_RESERVED,
+		IOMMU_OWNER_QUARANTINE,
+	};
+	struct iommu_owner *owner;
+
+	for (int i = 0; i < ARRAY_SIZE(bad_kinds); i++) {
+		owner = iommu_owner_alloc(bad_kinds[i], "vmm", NULL);
+		KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(owner));
+	}
+	owner = iommu_owner_alloc(IOMMU_OWNER_USER, "", NULL);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(owner));
+	owner = iommu_owner_alloc(IOMMU_OWNER_USER, NULL, NULL);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(owner));
+
+	owner = iommu_owner_alloc(IOMMU_OWNER_PRIVATE, "driver", NULL);
+	KUNIT_EXPECT_EQ(test, 0, PTR_ERR_OR_ZERO(owner));
+	iommu_owner_put(owner);
+	iommu_owner_put(NULL);
+	iommu_owner_put(ERR_PTR(-ENOMEM));
+}
+
+static void device_without_group_is_refused(struct kunit *test)
+{
+	struct mock_device *outside = mock_device_alloc(test, NULL, 0);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct device *dev = &outside->dev;
+
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_device(a, dev));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_release_device(a, dev));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_handover_device(a, dev));
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			iommu_owner_attach_device(a, domain, dev));
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			iommu_owner_detach_device(a, domain, dev));
+}
+
+static void empty_group_is_refused(struct kunit *test)
+{
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = iommu_group_alloc();
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, group);
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_reserve_group(a, group));
+	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	iommu_group_put(group);
+}
+
+/* Kernel drivers */
+
+static void group_is_the_kernels(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_STREQ(test, "I", mdev->history);
+}
+
+static void drivers_share_a_group(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_driver *disk = mock_driver(test, "mock_disk", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, first));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(disk, second));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_FALSE(test, iommu_owner_group_viable(first->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
+
+	mock_unbind(first);
+	KUNIT_EXPECT_FALSE(test, iommu_owner_group_viable(first->group));
+	mock_unbind(second);
+	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(first->group));
+}
+
+static int probe_fails(struct mock_driver *mdrv, struct mock_device *mdev)
+{
+	return -ENXIO;
+}
+
+static void failed_probe_leaves_no_user(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	nic->probe = probe_fails;
+	KUNIT_EXPECT_EQ(test, -ENXIO, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 1, nic->probes);
+	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+}
+
+/* Claims */
+
+static void claim_blocks_dma(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct mock_owner *a = mock_owner(test, "a");
+	struct iommu_group *group = first->group;
+
+	a->watch = group;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a->owner, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_FALSE(test, iommu_owner_group_viable(group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(second));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a->owner, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
+	KUNIT_EXPECT_STREQ(test, "IBI", first->history);
+	KUNIT_EXPECT_STREQ(test, "IBI", second->history);
+}
+
+static void private_owner_is_shown(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *owner;
+
+	owner = iommu_owner_alloc(IOMMU_OWNER_PRIVATE, "driver", NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, owner);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_PRIVATE, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(owner, mdev->group));
+	iommu_owner_put(owner);
+}
+
+static void bound_driver_refuses_claim(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, second));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_device(a, &first->dev));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_owner_reserve_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_STREQ(test, "I", first->history);
+	KUNIT_EXPECT_STREQ(test, "I", second->history);
+
+	mock_unbind(second);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+}
+
+static void managed_driver_allows_claim(struct kunit *test)
+{
+	struct mock_driver *vfio = mock_driver(test, "mock_vfio", true);
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(vfio, first));
+	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(first->group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_device(a, &first->dev));
+	/* The other way around */
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(vfio, second));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, &first->dev));
+	KUNIT_EXPECT_TRUE(test, mock_bound(vfio, first));
+}
+
+static void second_owner_is_refused(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct iommu_group *group = mdev->group;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_device(b, &mdev->dev));
+	KUNIT_EXPECT_EQ(test, -EACCES, iommu_owner_release_group(b, group));
+	KUNIT_EXPECT_EQ(test, 1, mock_claims(group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(b, group));
+	KUNIT_EXPECT_EQ(test, -EACCES, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(b, group));
+}
+
+static void claims_are_counted(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct iommu_group *group = first->group;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_device(a, &first->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_device(a, &second->dev));
+	KUNIT_EXPECT_EQ(test, 2, mock_claims(group));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, &first->dev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, &second->dev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
+	KUNIT_EXPECT_EQ(test, -ESTALE,
+			iommu_owner_release_device(a, &second->dev));
+	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_release_group(a, group));
+}
+
+static void claim_keeps_the_owner(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct mock_owner *a = mock_owner(test, "a");
+
+	a->watch = mdev->group;
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_claim_group(a->owner, mdev->group));
+	mock_owner_put(a);
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_release_group(a->owner, mdev->group));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_FALSE(test, a->locked);
+}
+
+/* Owners are told apart by what they are, not by what they are called */
+static void name_is_no_identity(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "vmm")->owner;
+	struct iommu_owner *b = mock_owner(test, "vmm")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, mdev->group));
+	KUNIT_EXPECT_EQ(test, -EACCES,
+			iommu_owner_release_group(b, mdev->group));
+}
+
+/* What the IOMMU driver cannot do */
+
+static void failed_block_refuses_claim(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_owner *a = mock_owner(test, "a");
+	struct iommu_group *group = first->group;
+
+	mock_fail_attach(second, MOCK_BLOCKED, 1);
+	KUNIT_EXPECT_EQ(test, -EIO, iommu_owner_claim_group(a->owner, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
+	KUNIT_EXPECT_EQ(test, -ESTALE,
+			iommu_owner_release_group(a->owner, group));
+
+	mock_fail_attach(first, MOCK_BLOCKED, 1);
+	KUNIT_EXPECT_EQ(test, -EIO, iommu_owner_reserve_group(a->owner, group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
+	mock_owner_put(a);
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, first));
+}
+
+static void empty_domain_blocks(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_fail_alloc("B");
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_STREQ(test, "IUI", mdev->history);
+}
+
+static void no_memory_refuses_claim(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_fail_alloc("BU");
+	KUNIT_EXPECT_EQ(test, -ENOMEM, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_STREQ(test, "I", mdev->history);
+	mock_fail_alloc(NULL);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+}
+
+/* The driver-core gate */
+
+static void probe_is_refused(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, first));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, second));
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+	KUNIT_EXPECT_FALSE(test, device_is_bound(&first->dev));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, first));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, second));
+	KUNIT_EXPECT_EQ(test, 2, nic->probes);
+	KUNIT_EXPECT_STREQ(test, "IBI", first->history);
+}
+
+static void compatible_driver_has_its_turn(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_driver *vfio = mock_driver(test, "mock_vfio", true);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	mdev->match = true;
+	KUNIT_EXPECT_EQ(test, 1, device_attach(&mdev->dev));
+	KUNIT_EXPECT_TRUE(test, mock_bound(vfio, mdev));
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+
+	/* Without an owner the first in the list is taken, as ever */
+	mock_unbind(mdev);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 1, device_attach(&mdev->dev));
+	KUNIT_EXPECT_TRUE(test, mock_bound(nic, mdev));
+}
+
+static void refusal_of_all_drivers_is_told(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_driver(test, "mock_nic", false);
+	mock_driver(test, "mock_disk", false);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, device_attach(&mdev->dev));
+	mdev->match = true;
+	KUNIT_EXPECT_EQ(test, -EBUSY, device_attach(&mdev->dev));
+	KUNIT_EXPECT_FALSE(test, device_is_bound(&mdev->dev));
+}
+
+/* Handover */
+
+static void handover_lends_and_gets_back(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct device *dev = &mdev->dev;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_handover_device(a, dev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_handover_device(b, dev));
+	KUNIT_EXPECT_TRUE(test, mock_bound(nic, mdev));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, dev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+	/* The driver uses the DMA API again */
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, mdev->group));
+	mock_unbind(mdev);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(b, mdev->group));
+}
+
+static void handover_needs_a_device_alone(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, first));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iommu_owner_handover_device(a, &first->dev));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+
+	mock_device_del(second);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_handover_device(a, &first->dev));
+}
+
+static void driver_may_leave_during_handover(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_handover_device(a, &mdev->dev));
+	mock_unbind(mdev);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, &mdev->dev));
+	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(mdev->group));
+}
+
+static struct kunit_case claim_cases[] = {
+	KUNIT_CASE(alloc_checks_parameters),
+	KUNIT_CASE(device_without_group_is_refused),
+	KUNIT_CASE(empty_group_is_refused),
+	KUNIT_CASE(group_is_the_kernels),
+	KUNIT_CASE(drivers_share_a_group),
+	KUNIT_CASE(failed_probe_leaves_no_user),
+	KUNIT_CASE(claim_blocks_dma),
+	KUNIT_CASE(private_owner_is_shown),
+	KUNIT_CASE(bound_driver_refuses_claim),
+	KUNIT_CASE(managed_driver_allows_claim),
+	KUNIT_CASE(second_owner_is_refused),
+	KUNIT_CASE(claims_are_counted),
+	KUNIT_CASE(claim_keeps_the_owner),
+	KUNIT_CASE(name_is_no_identity),
+	KUNIT_CASE(failed_block_refuses_claim),
+	KUNIT_CASE(empty_domain_blocks),
+	KUNIT_CASE(no_memory_refuses_claim),
+	KUNIT_CASE(probe_is_refused),
+	KUNIT_CASE(compatible_driver_has_its_turn),
+	KUNIT_CASE(refusal_of_all_drivers_is_told),
+	KUNIT_CASE(handover_lends_and_gets_back),
+	KUNIT_CASE(handover_needs_a_device_alone),
+	KUNIT_CASE(driver_may_leave_during_handover),
+	{}
+};
+
+static struct kunit_suite claim_suite = {
+	.name = "iommu_owner_claim",
+	.suite_init = mock_suite_init,
+	.suite_exit = mock_suite_exit,
+	.init = mock_init,
+	.exit = mock_exit,
+	.test_cases = claim_cases,
+};
+
+/* Devices that come and go */
+
+static void new_device_is_blocked(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct mock_device *late;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	late = mock_device_alloc(test, first->group, 0);
+	late->match = true;
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+	KUNIT_EXPECT_PTR_EQ(test, first->group, late->dev.iommu_group);
+	KUNIT_EXPECT_STREQ(test, "B", late->history);
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+	KUNIT_EXPECT_FALSE(test, device_is_bound(&late->dev));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, 1, device_attach(&late->dev));
+	KUNIT_EXPECT_TRUE(test, mock_bound(nic, late));
+}
+
+static void new_device_gets_the_owners_domain(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, first);
+	struct mock_device *late;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_attach_group(a, domain, first->group));
+	late = mock_device(test, first->group);
+	KUNIT_EXPECT_TRUE(test, mock_reaches(late, domain));
+	KUNIT_EXPECT_STREQ(test, "U", late->history);
+
+	/* The claim covers the new device as well as the old one */
+	mock_device_del(first);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(first->group));
+	KUNIT_EXPECT_TRUE(test, mock_reaches(late, domain));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
+	KUNIT_EXPECT_STREQ(test, "UBI", late->history);
+}
+
+static void new_device_of_quarantine_is_blocked(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct mock_device *late;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, first->group));
+	late = mock_device(test, first->group);
+	KUNIT_EXPECT_STREQ(test, "B", late->history);
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, late));
+}
+
+static void last_device_ends_the_ownership(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct mock_owner *a = mock_owner(test, "a");
+	struct iommu_group *group = first->group;
+
+	a->watch = group;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_device(a->owner,
+							  &first->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_device(a->owner,
+							  &second->dev));
+	mock_owner_put(a);
+
+	mock_device_del(second);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
+	mock_device_del(first);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, 0, mock_claims(group));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_FALSE(test, a->locked);
+	KUNIT_EXPECT_EQ(test, 0, mock_live_domains());
+}
+
+static void end_by_removal_is_stale(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+	struct mock_device *again;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, group));
+	mock_device_del(mdev);
+	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_unreserve_group(a, group));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_group(a, group));
+
+	/* A new device in the old group owes nothing to the old owner */
+	again = mock_device(test, group);
+	KUNIT_EXPECT_STREQ(test, "I", again->history);
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
+}
+
+static void removal_ends_quarantine(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
+	mock_device_del(mdev);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mock_device(test, group)));
+}
+
+static void removal_of_bound_device_frees_the_group(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, second));
+	mock_device_del(second);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+}
+
+static void removal_with_pasid_leaves_nothing(struct kunit *test)
+{
+	struct mock_device *mdev = mock_pasid_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_group *group = mdev->group;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_attach_device_pasid(a, domain, &mdev->dev,
+							1, NULL));
+	mock_device_del(mdev);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&group->pasid_array));
+	mock_device(test, group);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, group));
+}
+
+static struct kunit_case hotplug_cases[] = {
+	KUNIT_CASE(new_device_is_blocked),
+	KUNIT_CASE(new_device_gets_the_owners_domain),
+	KUNIT_CASE(new_device_of_quarantine_is_blocked),
+	KUNIT_CASE(last_device_ends_the_ownership),
+	KUNIT_CASE(end_by_removal_is_stale),
+	KUNIT_CASE(removal_ends_quarantine),
+	KUNIT_CASE(removal_of_bound_device_frees_the_group),
+	KUNIT_CASE(removal_with_pasid_leaves_nothing),
+	{}
+};
+
+static struct kunit_suite hotplug_suite = {
+	.name = "iommu_owner_hotplug",
+	.suite_init = mock_suite_init,
+	.suite_exit = mock_suite_exit,
+	.init = mock_init,
+	.exit = mock_exit,
+	.test_cases = hotplug_cases,
+};
+
+kunit_test_suites(&claim_suite, &hotplug_suite);

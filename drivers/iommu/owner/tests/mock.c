@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A bus without hardware, behind an IOMMU without hardware, for the KUnit tests
+ * of the ownership
+ */
+#include <linux/debug_locks.h>
+#include <linux/module.h>
+#include <linux/panic.h>
+#include <linux/property.h>
+#include <linux/slab.h>
+
+#include "mock.h"
+
+struct mock_domain {
+	struct iommu_domain domain;
+	struct list_head list;
+	atomic_t users;
+	char letter;
+};
+
+static struct iommu_device mock_iommu;
+static struct notifier_block mock_nb;
+static atomic_t live_domains;
+static atomic_t freed_in_use;
+static atomic_t serial;
+static const char *fail_alloc_letters;
+
+static struct mock_domain *to_mock_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct mock_domain, domain);
+}
+
+/* The mock IOMMU */
+
+static void move_user(struct mock_domain **slot, struct mock_domain *to)
+{
+	if (to)
+		atomic_inc(&to->users);
+	if (*slot)
+		atomic_dec(&(*slot)->users);
+	*slot = to;
+}
+
+static void record(struct mock_device *mdev, char letter)
+{
+	if (mdev->length < MOCK_HISTORY - 1)
+		mdev->history[mdev->length++] = letter;
+}
+
+static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
+{
+	struct mock_device *mdev = to_mock_device(dev);
+	struct mock_domain *mdomain = to_mock_domain(domain);
+
+	if (mdev->fail_count && mdev->fail_letter == mdomain->letter) {
+		mdev->fail_count--;
+		return -EIO;
+	}
+	move_user(&mdev->reach, mdomain);
+	record(mdev, mdomain->letter);
+	/* Let others run while the group is locked */
+	cond_resched();
+	return 0;
+}
+
+static int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
+			      ioasid_t pasid, struct iommu_domain *old)
+{
+	struct mock_device *mdev = to_mock_device(dev);
+
+	if (pasid >= MOCK_PASIDS)
+		return -EINVAL;
+	move_user(&mdev->pasid[pasid], to_mock_domain(domain));
+	return 0;
+}
+
+static void mock_remove_dev_pasid(struct device *dev, ioasid_t pasid,
+				  struct iommu_domain *domain)
+{
+	if (pasid < MOCK_PASIDS)
+		move_user(&to_mock_device(dev)->pasid[pasid], NULL);
+}
+
+static void mock_domain_free(struct iommu_domain *domain)
+{
+	struct mock_domain *mdomain = to_mock_domain(domain);
+
+	if (atomic_read(&mdomain->users))
+		atomic_inc(&freed_in_use);
+	atomic_dec(&live_domains);
+	kfree(mdomain);
+}
+
+static const struct iommu_domain_ops mock_domain_ops = {
+	.attach_dev = mock_attach_dev,
+	.set_dev_pasid = mock_set_dev_pasid,
+	.free = mock_domain_free,
+};
+
+static struct iommu_domain *domain_new(char letter)
+{
+	struct mock_domain *mdomain;
+
+	if (fail_alloc_letters && strchr(fail_alloc_letters, letter))
+		return NULL;
+
+	mdomain = kzalloc(sizeof(*mdomain), GFP_KERNEL);
+	if (!mdomain)
+		return NULL;
+	INIT_LIST_HEAD(&mdomain->list);
+	mdomain->letter = letter;
+	atomic_inc(&live_domains);
+	return &mdomain->domain;
+}
+
+static struct iommu_domain *mock_domain_alloc(unsigned int type)
+{
+	if (type == IOMMU_DOMAIN_IDENTITY)
+		return domain_new(MOCK_DEFAULT);
+	if (type == IOMMU_DOMAIN_BLOCKED)
+		return domain_new(MOCK_BLOCKED);
+	return NULL;
+}
+
+static struct iommu_domain *mock_domain_alloc_paging(struct device *dev)
+{
+	return domain_new(MOCK_PAGING);
+}
+
+static int mock_def_domain_type(struct device *dev)
+{
+	return IOMMU_DOMAIN_IDENTITY;
+}
+
+static struct iommu_device *mock_probe_device(struct device *dev)
+{
+	return &mock_iommu;
+}
+
+static void mock_release_device(struct device *dev)
+{
+	struct mock_device *mdev = to_mock_device(dev);
+
+	move_user(&mdev->reach, NULL);
+	for (unsigned int i = 0; i < MOCK_PASIDS; i++)
+		move_user(&mdev->pasid[i], NULL);
+}
+
+static struct iommu_group *mock_device_group(struct device *dev)
+{
+	struct mock_device *mdev = to_mock_device(dev);
+	struct iommu_group *group;
+
+	if (mdev->group)
+		return iommu_group_ref_get(mdev->group);
+
+	group = iommu_group_alloc();
+	if (!IS_ERR(group))
+		mdev->group = iommu_group_ref_get(group);
+	return group;
+}
+
+static const struct iommu_ops mock_iommu_ops = {
+	.domain_alloc = mock_domain_alloc,
+	.domain_alloc_paging = mock_domain_alloc_paging,
+	.def_domain_type = mock_def_domain_type,
+	.probe_device = mock_probe_device,
+	.release_device = mock_release_device,
+	.device_group = mock_device_group,
+	.remove_dev_pasid = mock_remove_dev_pasid,
+	.default_domain_ops = &mock_domain_ops,
+	.pgsize_bitmap = PAGE_SIZE,
+	.owner = THIS_MODULE,
+};
+
+/* The mock bus does around probe what the PCI bus does */
+
+static struct mock_driver *to_mock_driver(const struct device_driver *drv)
+{
+	return container_of(drv, struct mock_driver, drv);
+}
+
+static int mock_bus_match(struct device *dev, const struct device_driver *drv)
+{
+	return to_mock_device(dev)->match;
+}
+
+static int mock_bus_probe(struct device *dev)
+{
+	struct mock_driver *mdrv = to_mock_driver(dev->driver);
+
+	mdrv->probes++;
+	return mdrv->probe ? mdrv->probe(mdrv, to_mock_device(dev)) : 0;
+}
+
+static void mock_bus_remove(struct device *dev)
+{
+	struct mock_driver *mdrv = to_mock_driver(dev->driver);
+
+	if (mdrv->remove)
+		mdrv->remove(mdrv, to_mock_device(dev));
+}
+
+static int mock_bus_dma_configure(struct device *dev)
+{
+	if (to_mock_driver(dev->driver)->managed_dma)
+		return 0;
+	return iommu_device_use_default_domain(dev);
+}
+
+static void mock_bus_dma_cleanup(struct device *dev)
+{
+	if (!to_mock_driver(dev->driver)->managed_dma)
+		iommu_device_unuse_default_domain(dev);
+}
+
+static const struct bus_type mock_bus = {
+	.name = "iommu_owner_mock",
+	.match = mock_bus_match,
+	.probe = mock_bus_probe,
+	.remove = mock_bus_remove,
+	.dma_configure = mock_bus_dma_configure,
+	.dma_cleanup = mock_bus_dma_cleanup,
+};
+
+int mock_suite_init(struct kunit_suite *suite)
+{
+	int ret;
+
+	ret = bus_register(&mock_bus);
+	if (ret)
+		return ret;
+
+	/* No other IOMMU has this node: its ops are never taken for ours */
+	mock_iommu.fwnode = fwnode_create_software_node(NULL, NULL);
+	if (IS_ERR(mock_iommu.fwnode)) {
+		ret = PTR_ERR(mock_iommu.fwnode);
+		goto err_bus;
+	}
+	ret = iommu_device_sysfs_add(&mock_iommu, NULL, NULL,
+				     "iommu_owner_mock");
+	if (ret)
+		goto err_fwnode;
+
+	mock_iommu.max_pasids = MOCK_PASIDS;
+	ret = iommu_device_register_bus(&mock_iommu, &mock_iommu_ops, &mock_bus,
+					&mock_nb);
+	if (ret)
+		goto err_sysfs;
+	return 0;
+
+err_sysfs:
+	iommu_device_sysfs_remove(&mock_iommu);
+err_fwnode:
+	fwnode_remove_software_node(mock_iommu.fwnode);
+err_bus:
+	bus_unregister(&mock_bus);
+	return ret;
+}
+
+void mock_suite_exit(struct kunit_suite *suite)
+{
+	iommu_device_unregister_bus(&mock_iommu, &mock_bus, &mock_nb);
+	iommu_device_sysfs_remove(&mock_iommu);
+	fwnode_remove_software_node(mock_iommu.fwnode);
+	bus_unregister(&mock_bus);
+}
+
+/* Devices */
+
+static void device_release(struct device *dev)
+{
+	kfree(to_mock_device(dev));
+}
+
+static void device_give_up(struct mock_device *mdev)
+{
+	mock_device_del(mdev);
+	list_del(&mdev->list);
+	if (mdev->group)
+		iommu_group_put(mdev->group);
+	put_device(&mdev->dev);
+}
+
+/* A device that is not yet on the bus */
+struct mock_device *mock_device_alloc(struct kunit *test,
+				      struct iommu_group *group,
+				      unsigned int pasid_bits)
+{
+	const struct property_entry properties[] = {
+		PROPERTY_ENTRY_U32("pasid-num-bits", pasid_bits),
+		{ }
+	};
+	struct mock *mock = test->priv;
+	struct mock_device *mdev;
+
+	mdev = kzalloc(sizeof(*mdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mdev);
+
+	mdev->dev.bus = &mock_bus;
+	mdev->dev.release = device_release;
+	device_initialize(&mdev->dev);
+	if (group)
+		mdev->group = iommu_group_ref_get(group);
+	list_add_tail(&mdev->list, &mock->devices);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			dev_set_name(&mdev->dev, "iommu_owner_mock%d",
+				     atomic_inc_return(&serial)));
+	if (pasid_bits)
+		KUNIT_ASSERT_EQ(test, 0,
+				device_create_managed_software_node(&mdev->dev,
+								    properties,
+								    NULL));
+	return mdev;
+}
+
+int mock_device_add(struct mock_device *mdev)
+{
+	int ret;
+
+	ret = iommu_device_add_mock(&mock_iommu, &mdev->dev);
+	mdev->added = !ret;
+	return ret;
+}
+
+void mock_device_del(struct mock_device *mdev)
+{
+	if (mdev->added)
+		device_del(&mdev->dev);
+	mdev->added = false;
+}
+
+static struct mock_device *device_in_group(struct kunit *test,
+					   struct iommu_group *group,
+					   unsigned int pasid_bits)
+{
+	struct mock_device *mdev = mock_device_alloc(test, group, pasid_bits);
+
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(mdev));
+	KUNIT_ASSERT_PTR_EQ(test, mdev->dev.iommu_group, mdev->group);
+	return mdev;
+}
+
+/* A device on the bus, in @group or in a group of its own */
+struct mock_device *mock_device(struct kunit *test, struct iommu_group *group)
+{
+	return device_in_group(test, group, 0);
+}
+
+struct mock_device *mock_pasid_device(struct kunit *test,
+				      struct iommu_group *group)
+{
+	return device_in_group(test, group, ilog2(MOCK_PASIDS));
+}
+
+/* Drivers */
+
+/* A driver on the bus; drivers are tried in the order in which they come */
+struct mock_driver *mock_driver(struct kunit *test, const char *name,
+				bool managed_dma)
+{
+	struct mock *mock = test->priv;
+	struct mock_driver *mdrv;
+
+	mdrv = kunit_kzalloc(test, sizeof(*mdrv), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mdrv);
+	mdrv->drv.name = name;
+	mdrv->drv.bus = &mock_bus;
+	mdrv->drv.owner = THIS_MODULE;
+	mdrv->drv.probe_type = PROBE_FORCE_SYNCHRONOUS;
+	mdrv->managed_dma = managed_dma;
+	KUNIT_ASSERT_EQ(test, 0, driver_register(&mdrv->drv));
+	list_add_tail(&mdrv->list, &mock->drivers);
+	return mdrv;
+}
+
+int mock_bind(struct mock_driver *mdrv, struct mock_device *mdev)
+{
+	return device_driver_attach(&mdrv->drv, &mdev->dev);
+}
+
+void mock_unbind(struct mock_device *mdev)
+{
+	device_release_driver(&mdev->dev);
+}
+
+bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev)
+{
+	return device_is_bound(&mdev->dev) && mdev->dev.driver == &mdrv->drv;
+}
+
+/* Owners */
+
+static void owner_release(struct iommu_owner *owner)
+{
+	struct mock_owner *mowner = container_of(owner->ops, struct mock_owner,
+						 ops);
+
+	atomic_inc(&mowner->released);
+	if (mowner->watch && mutex_is_locked(&mowner->watch->mutex))
+		mowner->locked = true;
+}
+
+struct mock_owner *mock_owner(struct kunit *test, const char *name)
+{
+	struct mock *mock = test->priv;
+	struct mock_owner *mowner;
+
+	mowner = kunit_kzalloc(test, sizeof(*mowner), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mowner);
+	mowner->ops.release = owner_release;
+	mowner->owner = iommu_owner_alloc(IOMMU_OWNER_USER, name, &mowner->ops);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mowner->owner);
+	list_add_tail(&mowner->list, &mock->owners);
+	return mowner;
+}
+
+/* Drop the reference of the test. */
+void mock_owner_put(struct mock_owner *mowner)
+{
+	if (mowner->put)
+		return;
+	mowner->put = true;
+	iommu_owner_put(mowner->owner);
+}
+
+/* Domains */
+
+/* A paging domain that lives until the end of the test */
+struct iommu_domain *mock_paging_domain(struct kunit *test,
+					struct mock_device *mdev)
+{
+	struct mock *mock = test->priv;
+	struct iommu_domain *domain;
+
+	domain = iommu_paging_domain_alloc(&mdev->dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, domain);
+	list_add_tail(&to_mock_domain(domain)->list, &mock->domains);
+	return domain;
+}
+
+static char letter_of(struct mock_domain *mdomain)
+{
+	return mdomain ? mdomain->letter : MOCK_NOTHING;
+}
+
+/* What the device can reach now */
+char mock_reach(struct mock_device *mdev)
+{
+	return letter_of(mdev->reach);
+}
+
+char mock_pasid_reach(struct mock_device *mdev, ioasid_t pasid)
+{
+	return letter_of(mdev->pasid[pasid]);
+}
+
+bool mock_reaches(struct mock_device *mdev, struct iommu_domain *domain)
+{
+	return mdev->reach == to_mock_domain(domain);
+}
+
+/* Let the next @count attaches of a kind of domain to @mdev fail. */
+void mock_fail_attach(struct mock_device *mdev, char letter, unsigned int count)
+{
+	mdev->fail_letter = letter;
+	mdev->fail_count = count;
+}
+
+/* Let allocations of these kinds of domains fail, until the test ends. */
+void mock_fail_alloc(const char *letters)
+{
+	fail_alloc_letters = letters;
+}
+
+unsigned int mock_live_domains(void)
+{
+	return atomic_read(&live_domains);
+}
+
+/* Reports */
+
+static struct iommu_owner_info snapshot(struct iommu_group *group)
+{
+	struct iommu_owner_info info;
+
+	iommu_owner_snapshot(group, &info);
+	iommu_owner_snapshot_free(&info);
+	return info;
+}
+
+enum iommu_owner_kind mock_kind(struct iommu_group *group)
+{
+	return snapshot(group).kind;
+}
+
+unsigned int mock_claims(struct iommu_group *group)
+{
+	return snapshot(group).claims;
+}
+
+u64 mock_generation(struct iommu_group *group)
+{
+	return snapshot(group).generation;
+}
+
+/* Before and after each test */
+
+static bool kernel_complained(void)
+{
+	return test_taint(TAINT_WARN) ||
+	       (IS_ENABLED(CONFIG_LOCKDEP) && !debug_locks);
+}
+
+int mock_init(struct kunit *test)
+{
+	struct mock *mock;
+
+	mock = kunit_kzalloc(test, sizeof(*mock), GFP_KERNEL);
+	if (!mock)
+		return -ENOMEM;
+	INIT_LIST_HEAD(&mock->devices);
+	INIT_LIST_HEAD(&mock->drivers);
+	INIT_LIST_HEAD(&mock->owners);
+	INIT_LIST_HEAD(&mock->domains);
+	mock->tainted = kernel_complained();
+	fail_alloc_letters = NULL;
+	test->priv = mock;
+	return 0;
+}
+
+/*
+ * Remove all that the test has made, in whatever state it has left it, and see
+ * that nothing has leaked and that nothing has warned.
+ */
+void mock_exit(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct mock_domain *mdomain, *next_domain;
+	struct mock_device *mdev, *next_dev;
+	struct mock_owner *mowner;
+	struct mock_driver *mdrv;
+
+	if (!mock)
+		return;
+
+	list_for_each_entry(mdrv, &mock->drivers, list)
+		driver_unregister(&mdrv->drv);
+	list_for_each_entry(mowner, &mock->owners, list)
+		mock_owner_put(mowner);
+	list_for_each_entry_safe(mdev, next_dev, &mock->devices, list)
+		device_give_up(mdev);
+	list_for_each_entry_safe(mdomain, next_domain, &mock->domains, list) {
+		list_del(&mdomain->list);
+		iommu_domain_free(&mdomain->domain);
+	}
+
+	list_for_each_entry(mowner, &mock->owners, list) {
+		KUNIT_EXPECT_EQ(test, 1, atomic_read(&mowner->released));
+		KUNIT_EXPECT_FALSE(test, mowner->locked);
+	}
+	KUNIT_EXPECT_EQ(test, 0, atomic_xchg(&live_domains, 0));
+	KUNIT_EXPECT_EQ(test, 0, atomic_xchg(&freed_in_use, 0));
+	if (!mock->tainted)
+		KUNIT_EXPECT_FALSE(test, kernel_complained());
+}
+
+MODULE_DESCRIPTION("KUnit tests for the ownership of IOMMU groups");
+MODULE_LICENSE("GPL");

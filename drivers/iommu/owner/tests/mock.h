@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A bus without hardware, behind an IOMMU without hardware, for the KUnit tests
+ * of the ownership
+ *
+ * What a device can reach is the domain that the mock IOMMU was last told to
+ * attach to it. Tests look there, not at what the IOMMU core believes.
+ */
+#ifndef __IOMMU_OWNER_TESTS_MOCK_H
+#define __IOMMU_OWNER_TESTS_MOCK_H
+
+#include <kunit/test.h>
+#include <linux/device.h>
+#include <linux/iommu.h>
+
+#include "../owner.h"
+
+/* One letter per kind of domain; MOCK_NOTHING for a device without any. */
+#define MOCK_DEFAULT	'I'
+#define MOCK_BLOCKED	'B'
+#define MOCK_PAGING	'U'
+#define MOCK_NOTHING	'-'
+
+#define MOCK_PASIDS	8
+#define MOCK_HISTORY	48
+
+struct mock_domain;
+
+/**
+ * struct mock_device - A device of the mock bus
+ * @dev: The device.
+ * @list: Entry in &struct mock.devices.
+ * @group: The group that the device joins, with a reference. Filled in with a
+ *	new one when the device is added, if it is NULL.
+ * @added: The device is on the bus.
+ * @match: Drivers are tried when the device or a driver is added, and by
+ *	device_attach(). Otherwise only mock_bind() binds.
+ * @reach: The domain that the device reaches.
+ * @pasid: The domains that the PASIDs of the device reach.
+ * @history: All domains that have been attached, in order, by letter.
+ * @length: Of @history.
+ * @fail_letter: Attaches of this kind of domain fail with -EIO ...
+ * @fail_count: ... so many times.
+ */
+struct mock_device {
+	struct device dev;
+	struct list_head list;
+	struct iommu_group *group;
+	bool added;
+	bool match;
+	struct mock_domain *reach;
+	struct mock_domain *pasid[MOCK_PASIDS];
+	char history[MOCK_HISTORY];
+	unsigned int length;
+	char fail_letter;
+	unsigned int fail_count;
+};
+
+#define to_mock_device(_dev) container_of(_dev, struct mock_device, dev)
+
+/**
+ * struct mock_driver - A driver of the mock bus
+ * @drv: The driver.
+ * @list: Entry in &struct mock.drivers.
+ * @managed_dma: It manages its DMA itself, like vfio-pci.
+ * @probes: Number of times that it was probed.
+ * @probe: Optional.
+ * @remove: Optional.
+ * @data: For @probe and @remove.
+ */
+struct mock_driver {
+	struct device_driver drv;
+	struct list_head list;
+	bool managed_dma;
+	unsigned int probes;
+	int (*probe)(struct mock_driver *mdrv, struct mock_device *mdev);
+	void (*remove)(struct mock_driver *mdrv, struct mock_device *mdev);
+	void *data;
+};
+
+/**
+ * struct mock_owner - An owner and what becomes of it
+ * @owner: The owner, valid until its last reference is dropped.
+ * @list: Entry in &struct mock.owners.
+ * @ops: Of @owner.
+ * @watch: A group whose mutex must not be held when the owner is released.
+ * @released: Number of times that the owner was released.
+ * @locked: The mutex of @watch was held then.
+ * @put: The reference of the test is gone.
+ */
+struct mock_owner {
+	struct iommu_owner *owner;
+	struct list_head list;
+	struct iommu_owner_ops ops;
+	struct iommu_group *watch;
+	atomic_t released;
+	bool locked;
+	bool put;
+};
+
+/* All that a test has made; in &struct kunit.priv, undone by mock_exit(). */
+struct mock {
+	struct list_head devices;
+	struct list_head drivers;
+	struct list_head owners;
+	struct list_head domains;
+	bool tainted;
+};
+
+/* For struct kunit_suite */
+int mock_suite_init(struct kunit_suite *suite);
+void mock_suite_exit(struct kunit_suite *suite);
+int mock_init(struct kunit *test);
+void mock_exit(struct kunit *test);
+
+struct mock_device *mock_device_alloc(struct kunit *test,
+				      struct iommu_group *group,
+				      unsigned int pasid_bits);
+int mock_device_add(struct mock_device *mdev);
+void mock_device_del(struct mock_device *mdev);
+struct mock_device *mock_device(struct kunit *test, struct iommu_group *group);
+struct mock_device *mock_pasid_device(struct kunit *test,
+				      struct iommu_group *group);
+
+struct mock_driver *mock_driver(struct kunit *test, const char *name,
+				bool managed_dma);
+int mock_bind(struct mock_driver *mdrv, struct mock_device *mdev);
+void mock_unbind(struct mock_device *mdev);
+bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev);
+
+struct mock_owner *mock_owner(struct kunit *test, const char *name);
+void mock_owner_put(struct mock_owner *mowner);
+
+struct iommu_domain *mock_paging_domain(struct kunit *test,
+					struct mock_device *mdev);
+
+char mock_reach(struct mock_device *mdev);
+char mock_pasid_reach(struct mock_device *mdev, ioasid_t pasid);
+bool mock_reaches(struct mock_device *mdev, struct iommu_domain *domain);
+void mock_fail_attach(struct mock_device *mdev, char letter,
+		      unsigned int count);
+void mock_fail_alloc(const char *letters);
+unsigned int mock_live_domains(void);
+
+enum iommu_owner_kind mock_kind(struct iommu_group *group);
+unsigned int mock_claims(struct iommu_group *group);
+u64 mock_generation(struct iommu_group *group);
+
+#endif /* __IOMMU_OWNER_TESTS_MOCK_H */

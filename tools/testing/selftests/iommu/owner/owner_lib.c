@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the tests of the ownership of IOMMU groups share, see owner_lib.h */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "owner_lib.h"
+
+#define PCI		"/sys/bus/pci"
+#define GROUPS		"/sys/kernel/iommu_groups"
+#define TRACING		"/sys/kernel/tracing/instances/iommu_owner_test"
+#define MONITOR		"/dev/virtio-ports/owner.monitor"
+
+uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+void nap(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+
+static int put_path(const char *value, const char *path)
+{
+	int fd, ret = 0;
+
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int put(const char *value, const char *path, ...)
+{
+	char name[PATH_MAX];
+	va_list args;
+
+	va_start(args, path);
+	vsnprintf(name, sizeof(name), path, args);
+	va_end(args);
+	return put_path(value, name);
+}
+
+static int get_path(char *buf, size_t size, const char *path)
+{
+	ssize_t len;
+	int fd;
+
+	buf[0] = '\0';
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	len = read(fd, buf, size - 1);
+	if (len < 0)
+		len = -errno;
+	close(fd);
+	if (len < 0)
+		return len;
+	buf[len] = '\0';
+	return 0;
+}
+
+int get(char *buf, size_t size, const char *path, ...)
+{
+	char name[PATH_MAX];
+	va_list args;
+
+	va_start(args, path);
+	vsnprintf(name, sizeof(name), path, args);
+	va_end(args);
+	return get_path(buf, size, name);
+}
+
+bool exists(const char *path, ...)
+{
+	char name[PATH_MAX];
+	va_list args;
+
+	va_start(args, path);
+	vsnprintf(name, sizeof(name), path, args);
+	va_end(args);
+	return !access(name, F_OK);
+}
+
+/* Run a command without its output; its exit status, or -errno */
+static int run(const char *const argv[])
+{
+	int status, null;
+	pid_t pid;
+
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		null = open("/dev/null", O_RDWR);
+		dup2(null, 0);
+		dup2(null, 1);
+		dup2(null, 2);
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
+}
+
+int load_module(const char *name)
+{
+	const char *const argv[] = { "modprobe", name, NULL };
+
+	return run(argv);
+}
+
+int unload_module(const char *name)
+{
+	const char *const argv[] = { "modprobe", "-r", name, NULL };
+
+	return run(argv);
+}
+
+void load_modules(void)
+{
+	const char *const argv[] = {
+		"modprobe", "-a", USER_DRIVER, "vfio_iommu_type1", "iommufd",
+		STUB_DRIVER, KERNEL_DRIVER, NIC_DRIVER, NULL
+	};
+
+	/* modprobe may live where only the path of root leads */
+	setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 1);
+	run(argv);
+}
+
+int dev_group(const char *bdf)
+{
+	char path[PATH_MAX], link[PATH_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group", bdf);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return -errno;
+	link[len] = '\0';
+	return atoi(strrchr(link, '/') + 1);
+}
+
+static bool dev_has_id(const char *bdf, const char *vendor, const char *device)
+{
+	char buf[16];
+
+	return !get(buf, sizeof(buf), PCI "/devices/%s/vendor", bdf) &&
+	       !strncmp(buf, vendor, strlen(vendor)) &&
+	       !get(buf, sizeof(buf), PCI "/devices/%s/device", bdf) &&
+	       !strncmp(buf, device, strlen(device));
+}
+
+/* Number of devices in a group; @found is the first that has this id */
+static unsigned int group_find(int group, const char *vendor,
+			       const char *device, struct pdev *found)
+{
+	struct dirent *entry;
+	char path[PATH_MAX];
+	unsigned int n = 0;
+	DIR *dir;
+
+	found->bdf[0] = '\0';
+	snprintf(path, sizeof(path), GROUPS "/%d/devices", group);
+	dir = opendir(path);
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		n++;
+		if (found->bdf[0] || !dev_has_id(entry->d_name, vendor, device))
+			continue;
+		snprintf(found->bdf, sizeof(found->bdf), "%.15s",
+			 entry->d_name);
+		found->group = group;
+	}
+	closedir(dir);
+	return n;
+}
+
+static bool find_group(bool shared, struct pdev *edu, struct pdev *nic)
+{
+	struct dirent *entry;
+	bool found = false;
+	unsigned int n;
+	DIR *dir;
+
+	dir = opendir(GROUPS);
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		n = group_find(atoi(entry->d_name), "0x1234", "0x11e8", edu);
+		if (!edu->bdf[0])
+			continue;
+		if (!shared) {
+			found = n == 1;
+			continue;
+		}
+		group_find(edu->group, "0x8086", "0x100e", nic);
+		found = nic->bdf[0];
+	}
+	closedir(dir);
+	return found;
+}
+
+bool find_edu(struct pdev *edu)
+{
+	return find_group(false, edu, NULL);
+}
+
+bool find_shared(struct pdev *edu, struct pdev *nic)
+{
+	return find_group(true, edu, nic);
+}
+
+static bool driver_get(const struct pdev *pdev, char *name, size_t size)
+{
+	char path[PATH_MAX], link[PATH_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/driver", pdev->bdf);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return false;
+	link[len] = '\0';
+	snprintf(name, size, "%s", strrchr(link, '/') + 1);
+	return true;
+}
+
+bool driver_is(const struct pdev *pdev, const char *driver)
+{
+	char name[64];
+
+	if (!driver_get(pdev, name, sizeof(name)))
+		return !driver;
+	return driver && !strcmp(name, driver);
+}
+
+int driver_unbind(const struct pdev *pdev)
+{
+	if (driver_is(pdev, NULL))
+		return 0;
+	return put(pdev->bdf, PCI "/devices/%s/driver/unbind", pdev->bdf);
+}
+
+int driver_bind(const struct pdev *pdev, const char *driver)
+{
+	int ret;
+
+	if (driver_is(pdev, driver))
+		return 0;
+	ret = driver_unbind(pdev);
+	if (!ret)
+		ret = put(driver, PCI "/devices/%s/driver_override", pdev->bdf);
+	if (!ret)
+		ret = put(pdev->bdf, PCI "/drivers/%s/bind", driver);
+	return ret;
+}
+
+void driver_clear(const struct pdev *pdev)
+{
+	driver_unbind(pdev);
+	put("\n", PCI "/devices/%s/driver_override", pdev->bdf);
+}
+
+int owner_get(int group, const char *attr, char *buf, size_t size)
+{
+	int ret = get(buf, size, GROUPS "/%d/owner/%s", group, attr);
+	size_t len = strlen(buf);
+
+	if (len && buf[len - 1] == '\n')
+		buf[len - 1] = '\0';
+	return ret;
+}
+
+bool kind_is(int group, const char *kind)
+{
+	char buf[64];
+
+	return !owner_get(group, "kind", buf, sizeof(buf)) &&
+	       !strcmp(buf, kind);
+}
+
+uint64_t generation(int group)
+{
+	char buf[64];
+
+	if (owner_get(group, "generation", buf, sizeof(buf)))
+		return 0;
+	return strtoull(buf, NULL, 10);
+}
+
+int klog_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+static bool has_all(const char *text, va_list args)
+{
+	const char *needle;
+	va_list copy;
+	bool all = true;
+
+	va_copy(copy, args);
+	while (all && (needle = va_arg(copy, const char *)))
+		all = strstr(text, needle);
+	va_end(copy);
+	return all;
+}
+
+bool klog_find_all(int fd, ...)
+{
+	uint64_t end = now_ms() + 2000;
+	bool found = false;
+	char line[4096];
+	va_list args;
+	ssize_t len;
+
+	va_start(args, fd);
+	while (!found && now_ms() < end) {
+		len = read(fd, line, sizeof(line) - 1);
+		/* EPIPE: the oldest lines were overwritten */
+		if (len < 0 && errno != EAGAIN && errno != EPIPE)
+			break;
+		if (len < 0) {
+			nap(20);
+			continue;
+		}
+		line[len] = '\0';
+		found = has_all(line, args);
+	}
+	va_end(args);
+	return found;
+}
+
+void klog_recover(void)
+{
+	/* DEFAULT_RATELIMIT_INTERVAL is 5 s */
+	nap(5500);
+}
+
+int trace_start(const char *event)
+{
+	int ret;
+
+	if (mkdir(TRACING, 0700) && errno != EEXIST)
+		return -errno;
+	ret = put("1", TRACING "/events/iommu_owner/%s/enable", event);
+	if (!ret)
+		ret = put("\n", TRACING "/trace");
+	return ret;
+}
+
+bool trace_find_all(const char *event, ...)
+{
+	bool found = false;
+	char line[1024];
+	va_list args;
+	FILE *file;
+
+	file = fopen(TRACING "/trace", "r");
+	if (!file)
+		return false;
+	va_start(args, event);
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, event) && has_all(line, args);
+	va_end(args);
+	fclose(file);
+	return found;
+}
+
+void trace_stop(void)
+{
+	put("0", TRACING "/events/enable");
+	rmdir(TRACING);
+}
+
+bool exited(pid_t pid, unsigned int ms)
+{
+	uint64_t end = now_ms() + ms;
+	siginfo_t info;
+
+	do {
+		info.si_pid = 0;
+		if (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT))
+			return true;
+		if (info.si_pid)
+			return true;
+		nap(10);
+	} while (now_ms() < end);
+	return false;
+}
+
+pid_t put_async(const char *value, const char *path)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-put_path(value, path));
+	return pid;
+}
+
+unsigned char *page_alloc(int fill)
+{
+	size_t size = sysconf(_SC_PAGESIZE);
+	unsigned char *page;
+
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (page == MAP_FAILED)
+		return NULL;
+	mlock(page, size);
+	memset(page, fill, size);
+	return page;
+}
+
+bool page_is(const unsigned char *page, int fill)
+{
+	for (unsigned int i = 0; i < EDU_LEN; i++)
+		if (((const volatile unsigned char *)page)[i] != fill)
+			return false;
+	return true;
+}
+
+uint64_t page_physical(const unsigned char *page)
+{
+	size_t size = sysconf(_SC_PAGESIZE);
+	uint64_t entry = 0;
+	int fd;
+
+	fd = open("/proc/self/pagemap", O_RDONLY);
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, sizeof(entry),
+		  (uintptr_t)page / size * sizeof(entry)) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	/* Bit 63: present; bits 0-54: page frame */
+	if (!(entry >> 63))
+		return 0;
+	return (entry & ((1ULL << 55) - 1)) * size;
+}
+
+bool monitor_there(void)
+{
+	return !access(MONITOR, F_OK);
+}
+
+static int monitor_answer(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	uint64_t end = now_ms() + WAIT_MS;
+	char buf[8192];
+	size_t have = 0;
+	ssize_t len;
+
+	while (now_ms() < end && have < sizeof(buf) - 1) {
+		if (poll(&pollfd, 1, 100) <= 0)
+			continue;
+		len = read(fd, buf + have, sizeof(buf) - 1 - have);
+		if (len <= 0) {
+			nap(20);
+			continue;
+		}
+		have += len;
+		buf[have] = '\0';
+		if (strstr(buf, "\"return\""))
+			return 0;
+		/* Negotiated by somebody before */
+		if (strstr(buf, "CommandNotFound"))
+			return 0;
+		if (strstr(buf, "\"error\""))
+			return -EIO;
+	}
+	return -ETIMEDOUT;
+}
+
+int monitor_ask(const char *command)
+{
+	const char *hello = "{\"execute\":\"qmp_capabilities\"}\n";
+	int fd, ret;
+
+	/* One user at a time */
+	for (unsigned int i = 0; i < 50; i++) {
+		fd = open(MONITOR, O_RDWR | O_NONBLOCK);
+		if (fd >= 0)
+			break;
+		nap(100);
+	}
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, hello, strlen(hello)) < 0 ? -errno : monitor_answer(fd);
+	if (!ret)
+		ret = write(fd, command, strlen(command)) < 0 ? -errno :
+		      monitor_answer(fd);
+	close(fd);
+	return ret;
+}

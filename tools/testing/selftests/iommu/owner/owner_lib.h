@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of the ownership of IOMMU groups share.
+ *
+ * Functions that can fail return 0 or a negative errno, so that a test can say
+ * which one it expects. The devices that the tests need are those of QEMU:
+ *
+ *	edu		an edu device that is alone in its group
+ *	edu + e1000	an edu device and an e1000 network card that share a
+ *			group, for example behind -device pcie-pci-bridge
+ */
+#ifndef __IOMMU_OWNER_LIB_H
+#define __IOMMU_OWNER_LIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The driver that a test binds to make a device the kernel's: it is quick */
+#define KERNEL_DRIVER	"uio_pci_generic"
+#define NIC_DRIVER	"e1000"
+#define STUB_DRIVER	"pci-stub"
+#define USER_DRIVER	"vfio-pci"
+
+#define NO_EDU		"no edu device alone in its IOMMU group"
+#define NO_SHARED	"no edu and e1000 that share an IOMMU group"
+#define NO_MONITOR	"no port owner.monitor to the monitor of QEMU"
+
+/* Every wait for something that the kernel does in its own time ends here */
+#define WAIT_MS		30000
+
+/* sysfs */
+int put(const char *value, const char *path, ...)
+	__attribute__((format(printf, 2, 3)));
+int get(char *buf, size_t size, const char *path, ...)
+	__attribute__((format(printf, 3, 4)));
+bool exists(const char *path, ...) __attribute__((format(printf, 1, 2)));
+uint64_t now_ms(void);
+void nap(unsigned int ms);
+
+/* Modules; all that the tests use are there after load_modules() */
+void load_modules(void);
+int load_module(const char *name);
+int unload_module(const char *name);
+
+/* PCI devices */
+struct pdev {
+	char bdf[16];
+	int group;
+};
+
+bool find_edu(struct pdev *edu);
+bool find_shared(struct pdev *edu, struct pdev *nic);
+int dev_group(const char *bdf);
+int driver_bind(const struct pdev *pdev, const char *driver);
+int driver_unbind(const struct pdev *pdev);
+void driver_clear(const struct pdev *pdev);
+bool driver_is(const struct pdev *pdev, const char *driver);
+
+/* Ownership as sysfs reports it; the attributes are those of owner/ */
+int owner_get(int group, const char *attr, char *buf, size_t size);
+bool kind_is(int group, const char *kind);
+uint64_t generation(int group);
+
+/* Lines that the kernel logs from klog_open() on; found in the order of time */
+int klog_open(void);
+bool klog_find_all(int fd, ...);
+#define klog_find(fd, ...)	klog_find_all(fd, __VA_ARGS__, NULL)
+/* Let the rate limit of the log lines recover */
+void klog_recover(void);
+
+/* Tracepoints of iommu_owner */
+int trace_start(const char *event);
+bool trace_find_all(const char *event, ...);
+#define trace_find(event, ...)	trace_find_all(event, __VA_ARGS__, NULL)
+void trace_stop(void);
+
+/* Uevents of a group that tell of a kind */
+int uevent_open(void);
+bool uevent_find(int fd, int group, const char *kind, uint64_t *generation,
+		 unsigned int ms);
+
+/* Three ways to own a device from user space */
+enum vfio_path {
+	PATH_CONTAINER,	/* /dev/vfio/vfio and the group */
+	PATH_COMPAT,	/* /dev/iommu as the container of the group */
+	PATH_CDEV,	/* /dev/iommu and the device */
+};
+
+struct vfio {
+	enum vfio_path path;
+	int container;
+	int group;
+	int device;
+	uint32_t ioas;
+	bool attached;
+};
+
+int vfio_open(struct vfio *vfio, enum vfio_path path, const struct pdev *pdev);
+/* The step at which this path takes the group */
+int vfio_claim(struct vfio *vfio, const struct pdev *pdev);
+/* All that is missing until memory can be mapped */
+int vfio_attach(struct vfio *vfio, const struct pdev *pdev);
+int vfio_start(struct vfio *vfio, enum vfio_path path, const struct pdev *pdev);
+void vfio_close(struct vfio *vfio);
+int vfio_map(struct vfio *vfio, void *mem, uint64_t iova, uint64_t size);
+int vfio_unmap(struct vfio *vfio, uint64_t iova, uint64_t size);
+int vfio_request_event(struct vfio *vfio);
+/* VFIO_GROUP_FLAGS_* of a group, or a negative errno */
+int vfio_status(int group);
+/* Name of the owner in reports */
+const char *vfio_owner_name(enum vfio_path path);
+
+/* A process that owns a device */
+#define HOLDER_COMM	"owner-holder"
+
+struct holder {
+	pid_t pid;
+	int to;
+	int from;
+};
+
+enum holder_end {
+	HOLDER_CLOSE,	/* close the files, then exit */
+	HOLDER_EXIT,	/* exit with the files open */
+	HOLDER_KILL,	/* killed by signal 9 */
+};
+
+int holder_start(struct holder *holder, enum vfio_path path,
+		 const struct pdev *pdev);
+bool holder_requested(struct holder *holder, unsigned int ms);
+int holder_end(struct holder *holder, enum holder_end how);
+/* Run put() in a process of its own: it may block */
+pid_t put_async(const char *value, const char *path);
+bool exited(pid_t pid, unsigned int ms);
+
+/* The registers of the edu device, through VFIO or past every driver */
+#define EDU_LEN		128
+
+void *edu_open_vfio(struct vfio *vfio);
+void *edu_open_sysfs(const struct pdev *pdev);
+void edu_close(void *bar);
+/* Both return when the device has done it; EDU_LEN bytes go over the bus */
+int edu_read_ram(void *bar, uint64_t iova);
+int edu_write_ram(void *bar, uint64_t iova);
+
+/* Memory with a pattern, and its address on the bus if nothing translates */
+#define PATTERN		0xa5
+#define CANARY		0x5a
+
+unsigned char *page_alloc(int fill);
+bool page_is(const unsigned char *page, int fill);
+uint64_t page_physical(const unsigned char *page);
+
+/* Hot-plug through the monitor of QEMU */
+bool monitor_there(void);
+int monitor_ask(const char *command);
+
+#endif /* __IOMMU_OWNER_LIB_H */
