@@ -126,7 +126,7 @@ int iommu_owner_detach_device_pasid(struct iommu_owner *owner,
 				    struct iommu_domain *domain,
 				    struct device *dev, ioasid_t pasid);
 
-bool iommu_owner_group_viable(struct iommu_group *group);
+bool iommu_owner_group_viable(struct iommu_group *group, const char *who);
 int iommu_owner_snapshot(struct iommu_group *group,
 			 struct iommu_owner_info *info);
 void iommu_owner_snapshot_free(struct iommu_owner_info *info);
@@ -180,6 +180,29 @@ static inline int iommu_owner_handover_device(struct iommu_owner *owner,
 	return -ENODEV;
 }
 
+static inline int iommu_owner_reserve_group(struct iommu_owner *owner,
+					    struct iommu_group *group)
+{
+	return -ENODEV;
+}
+
+static inline int iommu_owner_unreserve_group(struct iommu_owner *owner,
+					      struct iommu_group *group)
+{
+	return -ENODEV;
+}
+
+static inline int iommu_owner_quarantine_group(struct iommu_owner *owner,
+					       struct iommu_group *group)
+{
+	return -ENODEV;
+}
+
+static inline int iommu_owner_clear_quarantine(struct iommu_group *group)
+{
+	return -ENODEV;
+}
+
 static inline int iommu_owner_attach_group(struct iommu_owner *owner,
 					   struct iommu_domain *domain,
 					   struct iommu_group *group)
@@ -208,9 +231,42 @@ static inline int iommu_owner_detach_device(struct iommu_owner *owner,
 	return -ENODEV;
 }
 
-static inline bool iommu_owner_group_viable(struct iommu_group *group)
+static inline int
+iommu_owner_attach_device_pasid(struct iommu_owner *owner,
+				struct iommu_domain *domain,
+				struct device *dev, ioasid_t pasid,
+				struct iommu_attach_handle *handle)
+{
+	return -ENODEV;
+}
+
+static inline int
+iommu_owner_detach_device_pasid(struct iommu_owner *owner,
+				struct iommu_domain *domain,
+				struct device *dev, ioasid_t pasid)
+{
+	return -ENODEV;
+}
+
+static inline bool iommu_owner_group_viable(struct iommu_group *group,
+					    const char *who)
 {
 	return false;
+}
+
+static inline int iommu_owner_snapshot(struct iommu_group *group,
+				       struct iommu_owner_info *info)
+{
+	return -ENODEV;
+}
+
+static inline void iommu_owner_snapshot_free(struct iommu_owner_info *info)
+{
+}
+
+static inline const char *iommu_owner_kind_name(enum iommu_owner_kind kind)
+{
+	return "";
 }
 
 #endif /* CONFIG_IOMMU_API */

@@ -34,8 +34,7 @@
 /**
  * iommu_owner_alloc() - Make an owner
  * @kind: IOMMU_OWNER_PRIVATE or IOMMU_OWNER_USER.
- * @name: Name for reports, without white space; copied, cut at
- *	IOMMU_OWNER_NAME_LEN - 1 bytes where it is reported.
+ * @name: Name for reports, without white space; copied.
  * @ops: Callbacks, or NULL. Must outlive the owner.
  *
  * Context: May sleep.
@@ -232,13 +231,19 @@ int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner)
 	return own->claims ? 0 : -ESTALE;
 }
 
-/* Is there anybody who relies on the default domain staying as it is? */
-bool iommu_owner_group_busy(struct iommu_group *group)
+/* Is there anything but @lender, which may be NULL, in the way of a claim? */
+static bool in_use(struct iommu_group *group, struct device *lender)
 {
 	lockdep_assert_held(&group->mutex);
 
-	return group->ownership.owner || group->ownership.quarantined ||
-	       kernel_user(group, NULL);
+	return iommu_owner_dma_blocked(group) || kernel_user(group, lender) ||
+	       !domain_is_core(group) || !xa_empty(&group->pasid_array);
+}
+
+/* Is there anybody who relies on the default domain staying as it is? */
+bool iommu_owner_group_busy(struct iommu_group *group)
+{
+	return in_use(group, NULL);
 }
 
 /* Is the blocking domain the one that the core falls back to? */
@@ -261,7 +266,6 @@ static void forget_owner(struct iommu_owner_section *section)
 
 	lockdep_assert_held(&group->mutex);
 
-	iommu_owner_report_release(group, own->owner);
 	section->put = own->owner;
 	own->owner = NULL;
 	own->claims = 0;
@@ -270,6 +274,7 @@ static void forget_owner(struct iommu_owner_section *section)
 	own->pid = 0;
 	own->comm[0] = '\0';
 	changed(group);
+	iommu_owner_report_release(group, section->put);
 }
 
 /*
@@ -376,11 +381,9 @@ static int take(struct iommu_group *group, struct iommu_owner *owner,
 
 	lockdep_assert_held(&group->mutex);
 
-	if (list_empty(&group->devices))
+	if (list_empty(&group->devices) || !group->default_domain)
 		return -ENODEV;
-	if (own->owner || own->quarantined || kernel_user(group, lender) ||
-	    (group->domain && group->domain != group->default_domain) ||
-	    !xa_empty(&group->pasid_array))
+	if (in_use(group, lender))
 		return -EBUSY;
 
 	ret = __iommu_group_alloc_blocking_domain(group);
@@ -409,7 +412,7 @@ static int claim(struct iommu_group *group, struct iommu_owner *owner,
 		ret = take(group, owner, lender);
 	if (ret) {
 		if (ret == -EBUSY)
-			iommu_owner_report_refused_claim(group, owner);
+			iommu_owner_report_refused_claim(group, owner->name);
 		return ret;
 	}
 	own->claims++;
@@ -421,16 +424,12 @@ static int claim(struct iommu_group *group, struct iommu_owner *owner,
 /* Take away all that the owner has attached. */
 static int block_dma(struct iommu_group *group)
 {
-	int ret;
-
 	lockdep_assert_held(&group->mutex);
 
+	group->ownership.attaches = 0;
 	__iommu_group_remove_pasids(group);
-	ret = __iommu_group_set_domain_internal(group, group->blocking_domain,
-						IOMMU_SET_DOMAIN_MUST_SUCCEED);
-	if (ret)
-		pr_err("group %d: DMA cannot be blocked: %d\n", group->id, ret);
-	return ret;
+	return __iommu_group_set_domain_internal(group, group->blocking_domain,
+						 IOMMU_SET_DOMAIN_MUST_SUCCEED);
 }
 
 /*
@@ -441,22 +440,22 @@ static int block_dma(struct iommu_group *group)
 static void end_ownership(struct iommu_owner_section *section, bool quarantine)
 {
 	struct iommu_group *group = section->group;
-	int ret;
+	const char *why = NULL;
 
 	lockdep_assert_held(&group->mutex);
 
-	ret = block_dma(group);
+	if (quarantine)
+		why = "the devices are not known to be quiet";
+	if (block_dma(group))
+		why = "DMA cannot be blocked";
 	forget_owner(section);
 
-	if (!ret && !quarantine)
-		ret = __iommu_group_set_domain_internal(group,
-							group->default_domain,
-							0);
-	if (ret || quarantine) {
+	if (!why && __iommu_group_set_domain_internal(group,
+						      group->default_domain, 0))
+		why = "the default domain cannot be attached";
+	if (why) {
 		group->ownership.quarantined = true;
-		pr_err("group %d: quarantined: %s\n", group->id,
-		       quarantine ? "devices not known to be quiet" :
-				    "the default domain cannot be attached");
+		pr_err("group %d: quarantined: %s\n", group->id, why);
 	}
 }
 
@@ -476,9 +475,9 @@ static int release(struct iommu_owner_section *section,
 		end_ownership(section, false);
 		return 0;
 	}
-	if (!--own->claims) {
-		own->attaches = 0;
-		block_dma(group);
+	if (!--own->claims && block_dma(group)) {
+		end_ownership(section, true);
+		return 0;
 	}
 	changed(group);
 	iommu_owner_report_release(group, owner);
@@ -497,8 +496,8 @@ static int release(struct iommu_owner_section *section,
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EBUSY if a driver or another owner has the group, or it is in
- * quarantine; -ENODEV if it has no device; -ENOMEM; or the error of the IOMMU
- * driver that could not block DMA.
+ * quarantine; -ENODEV if it has no device or is not set up yet; -ENOMEM; or the
+ * error of the IOMMU driver that could not block DMA.
  */
 int iommu_owner_claim_group(struct iommu_owner *owner,
 			    struct iommu_group *group)
@@ -635,7 +634,7 @@ int iommu_owner_reserve_group(struct iommu_owner *owner,
 		changed(group);
 		iommu_owner_report_claim(group);
 	} else if (ret == -EBUSY) {
-		iommu_owner_report_refused_claim(group, owner);
+		iommu_owner_report_refused_claim(group, owner->name);
 	}
 	iommu_owner_end(&section);
 	return ret;
@@ -771,7 +770,7 @@ EXPORT_SYMBOL_GPL(iommu_owner_attach_group);
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -ESTALE or -EACCES if @owner has no claim on @group; -EINVAL if
- * another domain is attached.
+ * another domain is attached, or this one by iommu_owner_attach_device().
  */
 int iommu_owner_detach_group(struct iommu_owner *owner,
 			     struct iommu_domain *domain,
@@ -781,7 +780,7 @@ int iommu_owner_detach_group(struct iommu_owner *owner,
 
 	mutex_lock(&group->mutex);
 	ret = iommu_owner_check(group, owner);
-	if (!ret && group->domain != domain)
+	if (!ret && (group->domain != domain || group->ownership.attaches))
 		ret = -EINVAL;
 	if (!ret)
 		__iommu_group_set_core_domain(group);

@@ -35,7 +35,7 @@ void iommu_owner_report_claim(struct iommu_group *group);
 void iommu_owner_report_release(struct iommu_group *group,
 				struct iommu_owner *owner);
 void iommu_owner_report_refused_claim(struct iommu_group *group,
-				      struct iommu_owner *owner);
+				      const char *who);
 void iommu_owner_report_refused_probe(struct iommu_group *group,
 				      struct device *dev);
 void iommu_owner_report_kind(struct iommu_group *group,

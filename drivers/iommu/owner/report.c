@@ -82,14 +82,14 @@ void iommu_owner_report_refused_probe(struct iommu_group *group,
 }
 
 void iommu_owner_report_refused_claim(struct iommu_group *group,
-				      struct iommu_owner *owner)
+				      const char *who)
 {
 	const struct iommu_ownership *own = &group->ownership;
 	struct group_device *gdev, *first = NULL;
 	unsigned int blockers = 0;
 
 	lockdep_assert_held(&group->mutex);
-	trace_refusal(group, "", owner->name);
+	trace_refusal(group, "", who);
 
 	for_each_group_device(group, gdev) {
 		if (!iommu_owner_blocking_driver(group, gdev))
@@ -100,13 +100,13 @@ void iommu_owner_report_refused_claim(struct iommu_group *group,
 
 	if (first)
 		pr_warn_ratelimited("group %d: claim by %s (%s, pid %d) refused: %s is bound to %s, %u more in the way\n",
-				    group->id, owner->name, current->comm,
+				    group->id, who, current->comm,
 				    task_tgid_nr(current),
 				    dev_name(first->dev), first->driver->name,
 				    blockers - 1);
 	else
 		pr_warn_ratelimited("group %d: claim by %s (%s, pid %d) refused: the group has %s owner %s (%s, pid %d)\n",
-				    group->id, owner->name, current->comm,
+				    group->id, who, current->comm,
 				    task_tgid_nr(current),
 				    iommu_owner_kind_name(iommu_owner_group_kind(group)),
 				    iommu_owner_group_holder(group),
@@ -134,18 +134,22 @@ void iommu_owner_report_kind(struct iommu_group *group,
 /**
  * iommu_owner_group_viable() - Would a claim by a new owner succeed now?
  * @group: The group; the caller has a reference.
+ * @who: Name of the would-be owner for the log.
  *
- * The answer may be out of date when the caller looks at it.
+ * The answer may be out of date when the caller looks at it. A no is logged
+ * like a refused claim: who asks first does not claim then.
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: true if no driver, no owner and no quarantine is in the way.
  */
-bool iommu_owner_group_viable(struct iommu_group *group)
+bool iommu_owner_group_viable(struct iommu_group *group, const char *who)
 {
 	bool viable;
 
 	mutex_lock(&group->mutex);
 	viable = !iommu_owner_group_busy(group);
+	if (!viable)
+		iommu_owner_report_refused_claim(group, who);
 	mutex_unlock(&group->mutex);
 	return viable;
 }

@@ -12,6 +12,7 @@
 #include <kunit/test.h>
 #include <linux/device.h>
 #include <linux/iommu.h>
+#include <linux/platform_device.h>
 
 #include "../owner.h"
 
@@ -60,18 +61,16 @@ struct mock_device {
 
 /**
  * struct mock_driver - A driver of the mock bus
- * @drv: The driver.
+ * @pdrv: The driver. The mock bus asks the platform bus to configure the DMA.
  * @list: Entry in &struct mock.drivers.
- * @managed_dma: It manages its DMA itself, like vfio-pci.
  * @probes: Number of times that it was probed.
  * @probe: Optional.
  * @remove: Optional.
  * @data: For @probe and @remove.
  */
 struct mock_driver {
-	struct device_driver drv;
+	struct platform_driver pdrv;
 	struct list_head list;
-	bool managed_dma;
 	unsigned int probes;
 	int (*probe)(struct mock_driver *mdrv, struct mock_device *mdev);
 	void (*remove)(struct mock_driver *mdrv, struct mock_device *mdev);

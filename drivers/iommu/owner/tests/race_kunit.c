@@ -48,7 +48,7 @@ static void dawdle(unsigned int round)
 	if (round % 8)
 		cond_resched();
 	else
-		fsleep(20);
+		usleep_range(20, 40);
 }
 
 static void hold(struct race *race, unsigned int round)
@@ -130,7 +130,7 @@ static void expect_clean(struct kunit *test, struct race *race)
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&race->errors));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(race->group));
 	KUNIT_EXPECT_EQ(test, 0, mock_claims(race->group));
-	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(race->group));
+	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(race->group, "test"));
 }
 
 static void one_owner_at_a_time(struct kunit *test)
@@ -179,7 +179,7 @@ static void bind_and_unbind(struct work_struct *work)
 			atomic_inc(&race->errors);
 		dawdle(i);
 		mock_unbind(race->mdev);
-		cond_resched();
+		dawdle(i + 4);
 	}
 }
 
@@ -266,16 +266,16 @@ static void watch_snapshots(struct work_struct *work)
 	struct racer *racer = container_of(work, struct racer, work);
 	struct race *race = racer->race;
 	struct iommu_owner_info last = {}, info;
+	bool user;
 
 	while (!READ_ONCE(race->stop)) {
 		if (iommu_owner_snapshot(race->group, &info))
 			atomic_inc(&race->errors);
 		iommu_owner_snapshot_free(&info);
 
-		if ((info.kind == IOMMU_OWNER_USER) != !!info.claims ||
-		    (info.kind == IOMMU_OWNER_USER) != !!info.pid ||
-		    (info.kind == IOMMU_OWNER_USER) ==
-		    !strcmp(info.name, "kernel"))
+		user = info.kind == IOMMU_OWNER_USER;
+		if (user != !!info.claims || user != !!info.pid ||
+		    user == !strcmp(info.name, "kernel"))
 			atomic_inc(&race->violations);
 		if (info.generation < last.generation)
 			atomic_inc(&race->violations);
@@ -283,7 +283,7 @@ static void watch_snapshots(struct work_struct *work)
 		    (info.kind != last.kind || info.claims != last.claims))
 			atomic_inc(&race->violations);
 		last = info;
-		fsleep(10);
+		usleep_range(20, 40);
 	}
 }
 

@@ -219,7 +219,7 @@ static void generation_stays_without_change(struct kunit *test)
 	struct iommu_domain *domain = mock_paging_domain(test, mdev);
 	struct iommu_group *g = mdev->group;
 
-	EXPECT_STAYS(iommu_owner_group_viable(g));
+	EXPECT_STAYS(iommu_owner_group_viable(g, "test"));
 	EXPECT_STAYS(iommu_owner_release_group(a, g));
 	EXPECT_STAYS(iommu_owner_clear_quarantine(g));
 	EXPECT_STAYS(iommu_owner_attach_group(a, domain, g));
@@ -268,14 +268,24 @@ static void expect_attribute(struct kunit *test, struct iommu_group *group,
 {
 	char *buf = (char *)get_zeroed_page(GFP_KERNEL);
 	umode_t mode;
+	ssize_t len;
 
 	KUNIT_ASSERT_NOT_NULL(test, buf);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, free_page_action, buf));
-	KUNIT_EXPECT_EQ(test, strlen(want),
-			read_attribute(test, group, name, &mode, buf));
+	len = read_attribute(test, group, name, &mode, buf);
+	KUNIT_EXPECT_EQ(test, (ssize_t)strlen(want), len);
 	KUNIT_EXPECT_STREQ(test, want, buf);
 	KUNIT_EXPECT_EQ_MSG(test, want_mode, mode, "%s", name);
+}
+
+static void expect_holder(struct kunit *test, struct iommu_group *group,
+			  pid_t pid, const char *name, const char *comm)
+{
+	char want[64];
+
+	snprintf(want, sizeof(want), "%d %s %s\n", pid, name, comm);
+	expect_attribute(test, group, "holder", 0400, want);
 }
 
 static void attributes_of_free_group(struct kunit *test)
@@ -289,7 +299,7 @@ static void attributes_of_free_group(struct kunit *test)
 	char want[128];
 
 	expect_attribute(test, group, "kind", 0444, "kernel\n");
-	expect_attribute(test, group, "holder", 0400, "0 kernel " "\n");
+	expect_holder(test, group, 0, "kernel", "-");
 	expect_attribute(test, group, "blockers", 0444, "");
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, first));
@@ -307,23 +317,21 @@ static void attributes_of_owned_group(struct kunit *test)
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "vmm-7")->owner;
 	struct iommu_group *group = mdev->group;
-	char holder[64];
+	pid_t pid = task_tgid_nr(current);
 
-	snprintf(holder, sizeof(holder), "%d vmm-7 %s\n", task_tgid_nr(current),
-		 current->comm);
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	expect_attribute(test, group, "kind", 0444, "user\n");
-	expect_attribute(test, group, "holder", 0400, holder);
+	expect_holder(test, group, pid, "vmm-7", current->comm);
 	expect_attribute(test, group, "blockers", 0444, "");
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
 	expect_attribute(test, group, "kind", 0444, "reserved\n");
-	expect_attribute(test, group, "holder", 0400, holder);
+	expect_holder(test, group, pid, "vmm-7", current->comm);
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
 	expect_attribute(test, group, "kind", 0444, "quarantine\n");
-	expect_attribute(test, group, "holder", 0400, "0 kernel " "\n");
+	expect_holder(test, group, 0, "kernel", "-");
 }
 
 /* Tracepoints */

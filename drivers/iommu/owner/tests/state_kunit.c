@@ -341,7 +341,7 @@ static void check_transition(struct kunit *test, const struct cast *c,
 	KUNIT_EXPECT_EQ_MSG(test, reach, mock_reach(c->second), "%s, %s",
 			    states[state].name, operations[operation]);
 	KUNIT_EXPECT_EQ_MSG(test, want->next == FREE,
-			    iommu_owner_group_viable(c->group), "%s, %s",
+			    iommu_owner_group_viable(c->group, "test"), "%s, %s",
 			    states[state].name, operations[operation]);
 }
 

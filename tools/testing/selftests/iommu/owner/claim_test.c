@@ -24,7 +24,13 @@ FIXTURE(blocked) {
 	int klog;
 };
 
-FIXTURE_VARIANT_PATHS(blocked);
+FIXTURE_VARIANT(blocked) {
+	enum vfio_path path;
+};
+
+FIXTURE_VARIANT_ADD(blocked, container) { .path = PATH_CONTAINER };
+FIXTURE_VARIANT_ADD(blocked, compat) { .path = PATH_COMPAT };
+FIXTURE_VARIANT_ADD(blocked, cdev) { .path = PATH_CDEV };
 
 FIXTURE_SETUP(blocked)
 {
@@ -71,6 +77,8 @@ TEST_F(blocked, trace_names_claimer)
 {
 	char group[32], who[32];
 
+	if (!trace_there())
+		SKIP(return, NO_TRACING);
 	ASSERT_EQ(0, trace_start("iommu_owner_refuse"));
 	ASSERT_EQ(-EPERM, vfio_claim(&self->vfio, &self->edu));
 	snprintf(group, sizeof(group), "group=%d ", self->edu.group);
@@ -281,7 +289,13 @@ FIXTURE(owned) {
 	struct vfio vfio;
 };
 
-FIXTURE_VARIANT_PATHS(owned);
+FIXTURE_VARIANT(owned) {
+	enum vfio_path path;
+};
+
+FIXTURE_VARIANT_ADD(owned, container) { .path = PATH_CONTAINER };
+FIXTURE_VARIANT_ADD(owned, compat) { .path = PATH_COMPAT };
+FIXTURE_VARIANT_ADD(owned, cdev) { .path = PATH_CDEV };
 
 FIXTURE_SETUP(owned)
 {

@@ -18,12 +18,18 @@ FIXTURE(dma) {
 	unsigned char *data;
 	unsigned char *target;
 	unsigned char *canary;
-	uint64_t physical;
-	uint64_t size;
+	__u64 physical;
+	__u64 size;
 	void *bar;
 };
 
-FIXTURE_VARIANT_PATHS(dma);
+FIXTURE_VARIANT(dma) {
+	enum vfio_path path;
+};
+
+FIXTURE_VARIANT_ADD(dma, container) { .path = PATH_CONTAINER };
+FIXTURE_VARIANT_ADD(dma, compat) { .path = PATH_COMPAT };
+FIXTURE_VARIANT_ADD(dma, cdev) { .path = PATH_CDEV };
 
 FIXTURE_SETUP(dma)
 {
@@ -56,7 +62,7 @@ FIXTURE_TEARDOWN(dma)
 
 /* Map both pages and let the device write the pattern to the second one */
 static void own_and_write(struct __test_metadata *_metadata,
-			  FIXTURE_DATA(dma) *self, enum vfio_path path)
+			  struct _test_data_dma *self, enum vfio_path path)
 {
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	ASSERT_EQ(0, vfio_start(&self->vfio, path, &self->edu));
@@ -69,8 +75,8 @@ static void own_and_write(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, edu_write_ram(self->bar, IOVA + self->size));
 }
 
-static void poke(struct __test_metadata *_metadata, FIXTURE_DATA(dma) *self,
-		 uint64_t iova)
+static void poke(struct __test_metadata *_metadata, struct _test_data_dma *self,
+		 __u64 iova)
 {
 	self->bar = edu_open_sysfs(&self->edu);
 	ASSERT_NE(NULL, self->bar);

@@ -24,7 +24,7 @@ FIXTURE(hotplug) {
 	unsigned char *data;
 	unsigned char *target;
 	unsigned char *canary;
-	uint64_t size;
+	__u64 size;
 	void *bar;
 	int klog;
 };
@@ -38,7 +38,7 @@ FIXTURE_VARIANT_ADD(hotplug, monitor) { .monitor = true };
 
 static bool present(const struct pdev *pdev, bool there)
 {
-	uint64_t end = now_ms() + WAIT_MS;
+	__u64 end = now_ms() + WAIT_MS;
 
 	do {
 		if (exists(PCI "/devices/%s", pdev->bdf) == there)
@@ -50,40 +50,38 @@ static bool present(const struct pdev *pdev, bool there)
 
 static bool unplug(bool monitor, const struct pdev *pdev, const char *id)
 {
-	char command[128];
+	char arguments[64];
+	int ret;
 
-	if (monitor) {
-		snprintf(command, sizeof(command),
-			 "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"%s\"}}\n",
-			 id);
-		if (monitor_ask(command))
-			return false;
-	} else if (put("1", PCI "/devices/%s/remove", pdev->bdf)) {
-		return false;
-	}
-	return present(pdev, false);
+	snprintf(arguments, sizeof(arguments), "'id':'%s'", id);
+	if (monitor)
+		ret = monitor_ask("device_del", arguments);
+	else
+		ret = put("1", PCI "/devices/%s/remove", pdev->bdf);
+	return !ret && present(pdev, false);
+}
+
+static bool plug(bool monitor, const struct pdev *pdev, const char *arguments)
+{
+	int ret;
+
+	if (monitor)
+		ret = monitor_ask("device_add", arguments);
+	else
+		ret = put("1", PCI "/rescan");
+	return !ret && present(pdev, true);
 }
 
 static bool plug_edu(bool monitor, const struct pdev *pdev)
 {
-	int ret;
-
-	if (monitor)
-		ret = monitor_ask("{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"edu\",\"id\":\"edu1\",\"bus\":\"bridge0\",\"addr\":\"1.0\",\"dma_mask\":281474976710655}}\n");
-	else
-		ret = put("1", PCI "/rescan");
-	return !ret && present(pdev, true);
+	return plug(monitor, pdev,
+		    "'driver':'edu','id':'edu1','bus':'bridge0','addr':'1.0','dma_mask':281474976710655");
 }
 
 static bool plug_nic(bool monitor, const struct pdev *pdev)
 {
-	int ret;
-
-	if (monitor)
-		ret = monitor_ask("{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"e1000\",\"id\":\"e1000a\",\"bus\":\"bridge0\",\"addr\":\"2.0\"}}\n");
-	else
-		ret = put("1", PCI "/rescan");
-	return !ret && present(pdev, true);
+	return plug(monitor, pdev,
+		    "'driver':'e1000','id':'e1000a','bus':'bridge0','addr':'2.0'");
 }
 
 FIXTURE_SETUP(hotplug)
@@ -155,7 +153,7 @@ TEST_F(hotplug, refusal_of_added_device_is_logged)
 
 TEST_F(hotplug, generation_moves)
 {
-	uint64_t before, between;
+	__u64 before, between;
 
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	ASSERT_EQ(0, holder_start(&self->holder, PATH_CDEV, &self->edu));
@@ -173,7 +171,7 @@ TEST_F(hotplug, generation_moves)
 /* From its first moment the new device reaches what the owner mapped, no more */
 TEST_F(hotplug, added_device_starts_in_domain_of_owner)
 {
-	uint64_t physical = page_physical(self->canary);
+	__u64 physical = page_physical(self->canary);
 
 	ASSERT_NE(0, physical);
 	ASSERT_EQ(0, driver_bind(&self->nic, USER_DRIVER));
@@ -208,7 +206,7 @@ TEST_F(hotplug, owned_device_leaves)
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	ASSERT_EQ(0, holder_start(&self->holder, PATH_CDEV, &self->edu));
 	if (variant->monitor) {
-		ASSERT_EQ(0, monitor_ask("{\"execute\":\"device_del\",\"arguments\":{\"id\":\"edu1\"}}\n"));
+		ASSERT_EQ(0, monitor_ask("device_del", "'id':'edu1'"));
 	} else {
 		snprintf(path, sizeof(path), PCI "/devices/%s/remove",
 			 self->edu.bdf);

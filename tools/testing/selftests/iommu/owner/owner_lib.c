@@ -23,7 +23,7 @@
 #define TRACING		"/sys/kernel/tracing/instances/iommu_owner_test"
 #define MONITOR		"/dev/virtio-ports/owner.monitor"
 
-uint64_t now_ms(void)
+__u64 now_ms(void)
 {
 	struct timespec ts;
 
@@ -305,7 +305,7 @@ bool kind_is(int group, const char *kind)
 	       !strcmp(buf, kind);
 }
 
-uint64_t generation(int group)
+__u64 generation(int group)
 {
 	char buf[64];
 
@@ -338,7 +338,7 @@ static bool has_all(const char *text, va_list args)
 
 bool klog_find_all(int fd, ...)
 {
-	uint64_t end = now_ms() + 2000;
+	__u64 end = now_ms() + 2000;
 	bool found = false;
 	char line[4096];
 	va_list args;
@@ -365,6 +365,11 @@ void klog_recover(void)
 {
 	/* DEFAULT_RATELIMIT_INTERVAL is 5 s */
 	nap(5500);
+}
+
+bool trace_there(void)
+{
+	return exists("/sys/kernel/tracing/instances");
 }
 
 int trace_start(const char *event)
@@ -405,7 +410,7 @@ void trace_stop(void)
 
 bool exited(pid_t pid, unsigned int ms)
 {
-	uint64_t end = now_ms() + ms;
+	__u64 end = now_ms() + ms;
 	siginfo_t info;
 
 	do {
@@ -445,15 +450,15 @@ unsigned char *page_alloc(int fill)
 bool page_is(const unsigned char *page, int fill)
 {
 	for (unsigned int i = 0; i < EDU_LEN; i++)
-		if (((const volatile unsigned char *)page)[i] != fill)
+		if (__atomic_load_n(&page[i], __ATOMIC_RELAXED) != fill)
 			return false;
 	return true;
 }
 
-uint64_t page_physical(const unsigned char *page)
+__u64 page_physical(const unsigned char *page)
 {
 	size_t size = sysconf(_SC_PAGESIZE);
-	uint64_t entry = 0;
+	__u64 entry = 0;
 	int fd;
 
 	fd = open("/proc/self/pagemap", O_RDONLY);
@@ -477,7 +482,7 @@ bool monitor_there(void)
 static int monitor_answer(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	uint64_t end = now_ms() + WAIT_MS;
+	__u64 end = now_ms() + WAIT_MS;
 	char buf[8192];
 	size_t have = 0;
 	ssize_t len;
@@ -503,9 +508,19 @@ static int monitor_answer(int fd)
 	return -ETIMEDOUT;
 }
 
-int monitor_ask(const char *command)
+static int monitor_command(int fd, const char *command, const char *arguments)
 {
-	const char *hello = "{\"execute\":\"qmp_capabilities\"}\n";
+	char text[512];
+
+	snprintf(text, sizeof(text), "{\"execute\":\"%s\",\"arguments\":{%s}}\n",
+		 command, arguments);
+	if (write(fd, text, strlen(text)) < 0)
+		return -errno;
+	return monitor_answer(fd);
+}
+
+int monitor_ask(const char *command, const char *arguments)
+{
 	int fd, ret;
 
 	/* One user at a time */
@@ -517,10 +532,9 @@ int monitor_ask(const char *command)
 	}
 	if (fd < 0)
 		return -errno;
-	ret = write(fd, hello, strlen(hello)) < 0 ? -errno : monitor_answer(fd);
+	ret = monitor_command(fd, "qmp_capabilities", "");
 	if (!ret)
-		ret = write(fd, command, strlen(command)) < 0 ? -errno :
-		      monitor_answer(fd);
+		ret = monitor_command(fd, command, arguments);
 	close(fd);
 	return ret;
 }

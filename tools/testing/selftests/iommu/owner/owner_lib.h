@@ -17,6 +17,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <linux/types.h>
+
+#include "../../kselftest.h"
+
 /* The driver that a test binds to make a device the kernel's: it is quick */
 #define KERNEL_DRIVER	"uio_pci_generic"
 #define NIC_DRIVER	"e1000"
@@ -25,18 +29,17 @@
 
 #define NO_EDU		"no edu device alone in its IOMMU group"
 #define NO_SHARED	"no edu and e1000 that share an IOMMU group"
+#define NO_TRACING	"no tracefs at /sys/kernel/tracing"
 #define NO_MONITOR	"no port owner.monitor to the monitor of QEMU"
 
 /* Every wait for something that the kernel does in its own time ends here */
 #define WAIT_MS		30000
 
 /* sysfs */
-int put(const char *value, const char *path, ...)
-	__attribute__((format(printf, 2, 3)));
-int get(char *buf, size_t size, const char *path, ...)
-	__attribute__((format(printf, 3, 4)));
-bool exists(const char *path, ...) __attribute__((format(printf, 1, 2)));
-uint64_t now_ms(void);
+int __printf(2, 3) put(const char *value, const char *path, ...);
+int __printf(3, 4) get(char *buf, size_t size, const char *path, ...);
+bool __printf(1, 2) exists(const char *path, ...);
+__u64 now_ms(void);
 void nap(unsigned int ms);
 
 /* Modules; all that the tests use are there after load_modules() */
@@ -61,7 +64,7 @@ bool driver_is(const struct pdev *pdev, const char *driver);
 /* Ownership as sysfs reports it; the attributes are those of owner/ */
 int owner_get(int group, const char *attr, char *buf, size_t size);
 bool kind_is(int group, const char *kind);
-uint64_t generation(int group);
+__u64 generation(int group);
 
 /* Lines that the kernel logs from klog_open() on; found in the order of time */
 int klog_open(void);
@@ -71,6 +74,7 @@ bool klog_find_all(int fd, ...);
 void klog_recover(void);
 
 /* Tracepoints of iommu_owner */
+bool trace_there(void);
 int trace_start(const char *event);
 bool trace_find_all(const char *event, ...);
 #define trace_find(event, ...)	trace_find_all(event, __VA_ARGS__, NULL)
@@ -78,7 +82,7 @@ void trace_stop(void);
 
 /* Uevents of a group that tell of a kind */
 int uevent_open(void);
-bool uevent_find(int fd, int group, const char *kind, uint64_t *generation,
+bool uevent_find(int fd, int group, const char *kind, __u64 *generation,
 		 unsigned int ms);
 
 /* Three ways to own a device from user space */
@@ -93,7 +97,7 @@ struct vfio {
 	int container;
 	int group;
 	int device;
-	uint32_t ioas;
+	__u32 ioas;
 	bool attached;
 };
 
@@ -104,8 +108,8 @@ int vfio_claim(struct vfio *vfio, const struct pdev *pdev);
 int vfio_attach(struct vfio *vfio, const struct pdev *pdev);
 int vfio_start(struct vfio *vfio, enum vfio_path path, const struct pdev *pdev);
 void vfio_close(struct vfio *vfio);
-int vfio_map(struct vfio *vfio, void *mem, uint64_t iova, uint64_t size);
-int vfio_unmap(struct vfio *vfio, uint64_t iova, uint64_t size);
+int vfio_map(struct vfio *vfio, void *mem, __u64 iova, __u64 size);
+int vfio_unmap(struct vfio *vfio, __u64 iova, __u64 size);
 int vfio_request_event(struct vfio *vfio);
 /* VFIO_GROUP_FLAGS_* of a group, or a negative errno */
 int vfio_status(int group);
@@ -142,8 +146,8 @@ void *edu_open_vfio(struct vfio *vfio);
 void *edu_open_sysfs(const struct pdev *pdev);
 void edu_close(void *bar);
 /* Both return when the device has done it; EDU_LEN bytes go over the bus */
-int edu_read_ram(void *bar, uint64_t iova);
-int edu_write_ram(void *bar, uint64_t iova);
+int edu_read_ram(void *bar, __u64 iova);
+int edu_write_ram(void *bar, __u64 iova);
 
 /* Memory with a pattern, and its address on the bus if nothing translates */
 #define PATTERN		0xa5
@@ -151,10 +155,11 @@ int edu_write_ram(void *bar, uint64_t iova);
 
 unsigned char *page_alloc(int fill);
 bool page_is(const unsigned char *page, int fill);
-uint64_t page_physical(const unsigned char *page);
+__u64 page_physical(const unsigned char *page);
 
 /* Hot-plug through the monitor of QEMU */
 bool monitor_there(void);
-int monitor_ask(const char *command);
+/* A command of QMP, and its arguments as the inside of a JSON object */
+int monitor_ask(const char *command, const char *arguments);
 
 #endif /* __IOMMU_OWNER_LIB_H */

@@ -18,11 +18,4 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 180
 
-/* The variants of a fixture whose tests run for each way to own a device */
-#define FIXTURE_VARIANT_PATHS(fixture)					\
-	FIXTURE_VARIANT(fixture) { enum vfio_path path; };		\
-	FIXTURE_VARIANT_ADD(fixture, container) { .path = PATH_CONTAINER }; \
-	FIXTURE_VARIANT_ADD(fixture, compat) { .path = PATH_COMPAT };	\
-	FIXTURE_VARIANT_ADD(fixture, cdev) { .path = PATH_CDEV }
-
 #endif /* __IOMMU_OWNER_TEST_H */

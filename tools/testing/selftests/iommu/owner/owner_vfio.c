@@ -36,7 +36,7 @@ static int call(int fd, unsigned long request, void *arg)
 
 static int open_rdwr(const char *path)
 {
-	uint64_t end = now_ms() + 2000;
+	__u64 end = now_ms() + 2000;
 	int fd;
 
 	/* The node is made soon after the device */
@@ -192,7 +192,7 @@ int vfio_start(struct vfio *vfio, enum vfio_path path, const struct pdev *pdev)
 	return ret;
 }
 
-int vfio_map(struct vfio *vfio, void *mem, uint64_t iova, uint64_t size)
+int vfio_map(struct vfio *vfio, void *mem, __u64 iova, __u64 size)
 {
 	struct vfio_iommu_type1_dma_map type1 = {
 		.argsz = sizeof(type1),
@@ -216,7 +216,7 @@ int vfio_map(struct vfio *vfio, void *mem, uint64_t iova, uint64_t size)
 	return call(vfio->container, VFIO_IOMMU_MAP_DMA, &type1);
 }
 
-int vfio_unmap(struct vfio *vfio, uint64_t iova, uint64_t size)
+int vfio_unmap(struct vfio *vfio, __u64 iova, __u64 size)
 {
 	struct vfio_iommu_type1_dma_unmap type1 = {
 		.argsz = sizeof(type1), .iova = iova, .size = size,
@@ -280,7 +280,7 @@ static void hold(struct holder *holder, enum vfio_path path,
 		 const struct pdev *pdev)
 {
 	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
-	uint64_t count;
+	__u64 count;
 	struct vfio vfio;
 	char word;
 	int ret;
@@ -387,7 +387,7 @@ static void *map_bar(int fd, off_t offset)
 /* Memory decoding and bus mastering on */
 static int let_master(int fd, off_t config)
 {
-	uint16_t command;
+	__u16 command;
 
 	if (pread(fd, &command, 2, config + PCI_COMMAND) != 2)
 		return -errno;
@@ -444,21 +444,22 @@ void edu_close(void *bar)
 		munmap(bar, EDU_SIZE);
 }
 
-static void edu_set(void *bar, unsigned int reg, uint64_t value)
+static void edu_set(void *bar, unsigned int reg, __u64 value)
 {
-	*(volatile uint64_t *)((char *)bar + reg) = value;
+	__atomic_store_n((__u64 *)((char *)bar + reg), value,
+			 __ATOMIC_SEQ_CST);
 }
 
-static int edu_dma(void *bar, uint64_t src, uint64_t dst, uint64_t command)
+static int edu_dma(void *bar, __u64 src, __u64 dst, __u64 command)
 {
-	volatile uint64_t *reg = (void *)((char *)bar + EDU_DMA_CMD);
-	uint64_t end = now_ms() + 10000;
+	__u64 *reg = (void *)((char *)bar + EDU_DMA_CMD);
+	__u64 end = now_ms() + 10000;
 
 	edu_set(bar, EDU_DMA_SRC, src);
 	edu_set(bar, EDU_DMA_DST, dst);
 	edu_set(bar, EDU_DMA_COUNT, EDU_LEN);
 	edu_set(bar, EDU_DMA_CMD, command | EDU_DMA_START);
-	while (*reg & EDU_DMA_START) {
+	while (__atomic_load_n(reg, __ATOMIC_SEQ_CST) & EDU_DMA_START) {
 		if (now_ms() > end)
 			return -ETIMEDOUT;
 		nap(5);
@@ -466,12 +467,12 @@ static int edu_dma(void *bar, uint64_t src, uint64_t dst, uint64_t command)
 	return 0;
 }
 
-int edu_read_ram(void *bar, uint64_t iova)
+int edu_read_ram(void *bar, __u64 iova)
 {
 	return edu_dma(bar, iova, EDU_BUFFER, 0);
 }
 
-int edu_write_ram(void *bar, uint64_t iova)
+int edu_write_ram(void *bar, __u64 iova)
 {
 	return edu_dma(bar, EDU_BUFFER, iova, EDU_DMA_TO_RAM);
 }
@@ -503,11 +504,11 @@ static const char *uevent_value(const char *msg, size_t len, const char *name)
 	return NULL;
 }
 
-bool uevent_find(int fd, int group, const char *kind, uint64_t *generation,
+bool uevent_find(int fd, int group, const char *kind, __u64 *generation,
 		 unsigned int ms)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	uint64_t end = now_ms() + ms;
+	__u64 end = now_ms() + ms;
 	const char *value;
 	char msg[8192], head[64];
 	ssize_t len;

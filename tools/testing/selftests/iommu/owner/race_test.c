@@ -61,7 +61,7 @@ FIXTURE_TEARDOWN(race)
 }
 
 /* Wait for the other one. */
-static void meet(FIXTURE_DATA(race) *self)
+static void meet(struct _test_data_race *self)
 {
 	unsigned int *arrived = &self->shared->arrived;
 
@@ -73,10 +73,10 @@ static void meet(FIXTURE_DATA(race) *self)
 }
 
 /* One round of one racer: open, run for it, say how it went, let go */
-typedef int (*racer)(FIXTURE_DATA(race) *self, unsigned int who);
+typedef int (*racer)(struct _test_data_race *self, unsigned int who);
 
 /* One file for the group: who has it has won the half of it */
-static int try_group(FIXTURE_DATA(race) *self, unsigned int who)
+static int try_group(struct _test_data_race *self, unsigned int who)
 {
 	struct vfio vfio;
 	int ret;
@@ -91,7 +91,7 @@ static int try_group(FIXTURE_DATA(race) *self, unsigned int who)
 }
 
 /* Each has a device of its own in the group: only the ownership decides */
-static int try_cdev(FIXTURE_DATA(race) *self, unsigned int who)
+static int try_cdev(struct _test_data_race *self, unsigned int who)
 {
 	const struct pdev *pdev = who ? &self->nic : &self->edu;
 	struct vfio vfio;
@@ -108,7 +108,7 @@ static int try_cdev(FIXTURE_DATA(race) *self, unsigned int who)
 }
 
 /* A kernel driver against a claim: never both, never a mixture */
-static int try_driver(FIXTURE_DATA(race) *self, unsigned int who)
+static int try_driver(struct _test_data_race *self, unsigned int who)
 {
 	struct vfio vfio;
 	int ret;
@@ -133,8 +133,8 @@ static int try_driver(FIXTURE_DATA(race) *self, unsigned int who)
 	return ret;
 }
 
-static void run(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self,
-		racer racer, unsigned int n, int refused, int other)
+static void run(struct __test_metadata *_metadata, struct _test_data_race *self,
+		racer try, unsigned int n, int refused, int other)
 {
 	unsigned int wins[RACERS] = { 0 }, draws = 0;
 
@@ -142,7 +142,7 @@ static void run(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self,
 	ASSERT_LE(0, self->child);
 	if (!self->child) {
 		for (unsigned int i = 0; i < n; i++) {
-			racer(self, 1);
+			try(self, 1);
 			meet(self);
 		}
 		_exit(0);
@@ -150,7 +150,7 @@ static void run(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self,
 	for (unsigned int i = 0; i < n; i++) {
 		int *result = self->shared->result;
 
-		racer(self, 0);
+		try(self, 0);
 		if (!result[0] == !result[1])
 			draws++;
 		if (!result[0])
@@ -172,13 +172,13 @@ static void run(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self,
 TEST_F_TIMEOUT(race, container, 600)
 {
 	self->path = PATH_CONTAINER;
-	run(_metadata, self, try_group, rounds(1000), -EBUSY, -EBUSY);
+	run(_metadata, self, try_group, rounds(300), -EBUSY, -EBUSY);
 }
 
 TEST_F_TIMEOUT(race, compat, 600)
 {
 	self->path = PATH_COMPAT;
-	run(_metadata, self, try_group, rounds(1000), -EBUSY, -EBUSY);
+	run(_metadata, self, try_group, rounds(300), -EBUSY, -EBUSY);
 }
 
 TEST_F_TIMEOUT(race, cdev, 600)

@@ -15,7 +15,13 @@ FIXTURE(release) {
 	struct holder holder;
 };
 
-FIXTURE_VARIANT_PATHS(release);
+FIXTURE_VARIANT(release) {
+	enum vfio_path path;
+};
+
+FIXTURE_VARIANT_ADD(release, container) { .path = PATH_CONTAINER };
+FIXTURE_VARIANT_ADD(release, compat) { .path = PATH_COMPAT };
+FIXTURE_VARIANT_ADD(release, cdev) { .path = PATH_CDEV };
 
 FIXTURE_SETUP(release)
 {
@@ -37,7 +43,7 @@ FIXTURE_TEARDOWN(release)
 
 /* The group is the kernel's again: both drivers bind, one has its network */
 static void check_free(struct __test_metadata *_metadata,
-		       FIXTURE_DATA(release) *self)
+		       struct _test_data_release *self)
 {
 	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
 	EXPECT_TRUE(exists(PCI "/devices/%s/net", self->nic.bdf));
