@@ -121,7 +121,7 @@ void iommu_owner_report_kind(struct iommu_group *group,
 			     enum iommu_owner_kind kind, u64 generation)
 {
 	char kind_env[32], generation_env[48];
-	char *envp[] = { kind_env, generation_env, NULL };
+	char *envp[3] = { kind_env, generation_env, NULL };
 
 	lockdep_assert_not_held(&group->mutex);
 	snprintf(kind_env, sizeof(kind_env), "IOMMU_OWNER_KIND=%s",

@@ -235,7 +235,7 @@ static void managed_driver_with_own_domain_refuses_claim(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(gpu, mdev));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_PRIVATE, mock_kind(mdev->group));
-	KUNIT_EXPECT_FALSE(test, iommu_owner_group_viable(mdev->group, "test"));
+	KUNIT_EXPECT_FALSE(test, mock_viable(mdev->group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, mdev->group));
 	KUNIT_EXPECT_TRUE(test, mock_reaches(mdev, gpu->data));
 	mock_unbind(mdev);
@@ -394,7 +394,7 @@ static void pasid_of_managed_driver_refuses_claim(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(gpu, mdev));
 	KUNIT_ASSERT_EQ(test, 0,
 			iommu_attach_device_pasid(domain, dev, PASID, NULL));
-	KUNIT_EXPECT_FALSE(test, iommu_owner_group_viable(mdev->group, "test"));
+	KUNIT_EXPECT_FALSE(test, mock_viable(mdev->group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_device(a, dev));
 	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_pasid_reach(mdev, PASID));
 	iommu_detach_device_pasid(domain, dev, PASID);
@@ -459,7 +459,7 @@ static void leftover_pasid_is_detached_at_unbind(struct kunit *test)
 			iommu_attach_device_pasid(domain, dev, PASID, NULL));
 	mock_unbind(mdev);
 	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(mdev, PASID));
-	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(mdev->group, "test"));
+	KUNIT_EXPECT_TRUE(test, mock_viable(mdev->group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_device(a, dev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, dev));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(dsa, mdev));

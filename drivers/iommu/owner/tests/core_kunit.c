@@ -67,7 +67,7 @@ static void group_is_the_kernels(struct kunit *test)
 	struct mock_device *mdev = mock_device(test, NULL);
 
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
-	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(mdev->group, "test"));
+	KUNIT_EXPECT_TRUE(test, mock_viable(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	KUNIT_EXPECT_STREQ(test, "I", mdev->history);
 }
@@ -82,14 +82,14 @@ static void drivers_share_a_group(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, first));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(disk, second));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
-	KUNIT_EXPECT_FALSE(test, iommu_owner_group_viable(first->group, "test"));
+	KUNIT_EXPECT_FALSE(test, mock_viable(first->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
 
 	mock_unbind(first);
-	KUNIT_EXPECT_FALSE(test, iommu_owner_group_viable(first->group, "test"));
+	KUNIT_EXPECT_FALSE(test, mock_viable(first->group));
 	mock_unbind(second);
-	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(first->group, "test"));
+	KUNIT_EXPECT_TRUE(test, mock_viable(first->group));
 }
 
 static int probe_fails(struct mock_driver *mdrv, struct mock_device *mdev)
@@ -106,7 +106,7 @@ static void failed_probe_leaves_no_user(struct kunit *test)
 	nic->probe = probe_fails;
 	KUNIT_EXPECT_EQ(test, -ENXIO, mock_bind(nic, mdev));
 	KUNIT_EXPECT_EQ(test, 1, nic->probes);
-	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(mdev->group, "test"));
+	KUNIT_EXPECT_TRUE(test, mock_viable(mdev->group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
 }
 
@@ -122,13 +122,13 @@ static void claim_blocks_dma(struct kunit *test)
 	a->watch = group;
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a->owner, group));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
-	KUNIT_EXPECT_FALSE(test, iommu_owner_group_viable(group, "test"));
+	KUNIT_EXPECT_FALSE(test, mock_viable(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(second));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a->owner, group));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
-	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(group, "test"));
+	KUNIT_EXPECT_TRUE(test, mock_viable(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
 	KUNIT_EXPECT_STREQ(test, "IBI", first->history);
@@ -177,7 +177,7 @@ static void managed_driver_allows_claim(struct kunit *test)
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(vfio, first));
-	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(first->group, "test"));
+	KUNIT_EXPECT_TRUE(test, mock_viable(first->group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_device(a, &first->dev));
 	/* The other way around */
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(vfio, second));
@@ -425,7 +425,7 @@ static void driver_may_leave_during_handover(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, &mdev->dev));
-	KUNIT_EXPECT_TRUE(test, iommu_owner_group_viable(mdev->group, "test"));
+	KUNIT_EXPECT_TRUE(test, mock_viable(mdev->group));
 }
 
 static struct kunit_case claim_cases[] = {

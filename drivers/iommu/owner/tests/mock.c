@@ -533,6 +533,11 @@ enum iommu_owner_kind mock_kind(struct iommu_group *group)
 	return snapshot(group).kind;
 }
 
+bool mock_viable(struct iommu_group *group)
+{
+	return iommu_owner_group_viable(group, "test");
+}
+
 unsigned int mock_claims(struct iommu_group *group)
 {
 	return snapshot(group).claims;

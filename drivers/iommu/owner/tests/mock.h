@@ -142,6 +142,7 @@ void mock_fail_alloc(const char *letters);
 unsigned int mock_live_domains(void);
 
 enum iommu_owner_kind mock_kind(struct iommu_group *group);
+bool mock_viable(struct iommu_group *group);
 unsigned int mock_claims(struct iommu_group *group);
 u64 mock_generation(struct iommu_group *group);
 

@@ -219,7 +219,7 @@ static void generation_stays_without_change(struct kunit *test)
 	struct iommu_domain *domain = mock_paging_domain(test, mdev);
 	struct iommu_group *g = mdev->group;
 
-	EXPECT_STAYS(iommu_owner_group_viable(g, "test"));
+	EXPECT_STAYS(mock_viable(g));
 	EXPECT_STAYS(iommu_owner_release_group(a, g));
 	EXPECT_STAYS(iommu_owner_clear_quarantine(g));
 	EXPECT_STAYS(iommu_owner_attach_group(a, domain, g));

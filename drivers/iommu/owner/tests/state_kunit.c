@@ -341,7 +341,7 @@ static void check_transition(struct kunit *test, const struct cast *c,
 	KUNIT_EXPECT_EQ_MSG(test, reach, mock_reach(c->second), "%s, %s",
 			    states[state].name, operations[operation]);
 	KUNIT_EXPECT_EQ_MSG(test, want->next == FREE,
-			    iommu_owner_group_viable(c->group, "test"), "%s, %s",
+			    mock_viable(c->group), "%s, %s",
 			    states[state].name, operations[operation]);
 }
 
@@ -515,6 +515,25 @@ static void failed_block_at_the_end_quarantines(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 }
 
+static void failed_block_of_reservation_quarantines(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct mock_owner *a = mock_owner(test, "a");
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_group *group = mdev->group;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a->owner, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a->owner, group));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_attach_group(a->owner, domain, group));
+	mock_owner_put(a);
+	mock_fail_attach(mdev, MOCK_BLOCKED, 1);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a->owner, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+}
+
 static void failed_default_at_unreserve_quarantines(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -535,6 +554,7 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(clear_lets_drivers_bind),
 	KUNIT_CASE(failed_default_quarantines),
 	KUNIT_CASE(failed_block_at_the_end_quarantines),
+	KUNIT_CASE(failed_block_of_reservation_quarantines),
 	KUNIT_CASE(failed_default_at_unreserve_quarantines),
 	{}
 };
