@@ -130,14 +130,14 @@ class TreeTest(unittest.TestCase):
 
     def refused(self, fails, command="refresh", **env):
         """The command fails and changes nothing, in the repo and in the tree."""
-        before = files_of(self.repo / "patches"), files_of(self.repo / "drivers"), \
-            {p: c for p, c in files_of(self.linux).items() if not p.startswith(".git/")}, \
-            self.git("rev-parse", "owner")
+        def state():
+            tree = {p: (m, c) for top in (self.repo / "patches", self.repo / "drivers", self.linux)
+                    for p, (m, _, c) in files_of(top).items() if not p.startswith(".git/")}
+            return tree, self.git("rev-parse", "owner")
+
+        before = state()
         out = self.tree(command, fails=fails, **env)
-        after = files_of(self.repo / "patches"), files_of(self.repo / "drivers"), \
-            {p: c for p, c in files_of(self.linux).items() if not p.startswith(".git/")}, \
-            self.git("rev-parse", "owner")
-        self.assertEqual(before, after)
+        self.assertEqual(before, state())
         return out
 
     def refreshed(self, **env):
@@ -464,6 +464,7 @@ class TreeTest(unittest.TestCase):
         self.sample()
         self.tree("assemble")
         self.edit("drivers/vfio/group.c", "vfio twenty\n", "vfio 20\n")
+        self.edit(f"{OWNER}/core.c", "core\n", "edited\n")
         self.refused("patches/4-vfio.patch: changes nothing")
 
     def test_refresh_with_changes_on_both_sides(self):
@@ -577,23 +578,37 @@ class StepTest(unittest.TestCase):
         self.assertIn("    71\n", done.stderr)
         self.assertNotIn("    70\n", done.stderr)
         self.assertIn("log.log", done.stderr)
+        done, log = self.run_step("/nonexistent")
+        self.assertEqual(done.returncode, 127)
+        self.assertIn("/nonexistent", done.stderr)
         done, _ = self.run_step("echo", "quiet")
         self.assertEqual((done.returncode, done.stdout), (0, ""))
         self.assertNotIn("quiet", done.stderr)
 
-    def test_stop_kills_the_group(self):
+    def stop(self, command, number, status):
         with tempfile.TemporaryDirectory() as build:
             mark = Path(build) / "pid"
             child = subprocess.Popen([DEV / "step", "n", "log", "--", "sh", "-c",
-                                      f"sleep 100 & echo $! > {mark}; wait"],
+                                      command.format(mark=mark)],
                                      stderr=subprocess.DEVNULL, env={**os.environ, "BUILD": build})
             while not mark.exists() or not mark.read_text().strip():
                 time.sleep(0.02)
-            child.terminate()
-            self.assertEqual(child.wait(10), 128 + signal.SIGTERM)
-            time.sleep(0.1)
-            self.assertFalse(Path(f"/proc/{mark.read_text().strip()}/cmdline").exists()
-                             and Path(f"/proc/{mark.read_text().strip()}/cmdline").read_bytes())
+            child.send_signal(number)
+            self.assertEqual(child.wait(30), status)
+            cmdline = Path("/proc") / mark.read_text().strip() / "cmdline"
+            for _ in range(100):
+                if not cmdline.exists() or not cmdline.read_bytes():
+                    return
+                time.sleep(0.1)
+            self.fail("the command is still running")
+
+    def test_stop_kills_the_group(self):
+        self.stop("sleep 100 & echo $! > {mark}; wait", signal.SIGTERM, 128 + signal.SIGTERM)
+        self.stop("trap '' TERM; echo $$ > {mark}; sleep 3; sleep 100", signal.SIGINT,
+                  128 + signal.SIGINT)
+
+    def test_killed(self):
+        self.stop("echo $$ > {mark}; exec sleep 100", signal.SIGKILL, -signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,8 @@ class Tree:
             if self.git.id(BASE + "^{tree}") != head:
                 step(f"fetch HEAD of {source}", "import", "git", "-C", self.path, "fetch",
                      "--depth=1", "--no-tags", "--update-shallow",
-                     "--upload-pack=git -c safe.directory=* upload-pack", source, "HEAD")
+                     "--upload-pack=git -c safe.directory=* -c pack.window=0 "
+                     "-c pack.compression=1 upload-pack", source, "HEAD")
                 self._set_base(self.git, head)
         else:
             shutil.move(self._import_files(self.git, source, keep=True),
@@ -161,7 +162,7 @@ class Tree:
         index = gitdir / "owner-import.new"
         index.unlink(missing_ok=True)
         if keep and (gitdir / "owner-import").exists():
-            shutil.copy(gitdir / "owner-import", index)
+            shutil.copy2(gitdir / "owner-import", index)
         step(f"import {source}", "import", "git", "-c", "core.looseCompression=1",
              f"--git-dir={gitdir}", f"--work-tree={source}", "-C", source, "add", "-A",
              "--force", "--", ".", *(f":(exclude,glob){j[1:] if j[0] == '/' else '**/' + j}"
@@ -300,7 +301,8 @@ class Tree:
         index = self.path / ".git/owner-edited"
         index.unlink(missing_ok=True)
         if self._index().exists():
-            shutil.copy(self._index(), index)
+            # With its time, which tells git whose files may have changed unseen.
+            shutil.copy2(self._index(), index)
         else:
             self.git("read-tree", BASE, index=index)
         self.git("add", "-u", "--", ".", index=index)

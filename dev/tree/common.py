@@ -12,6 +12,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 IDENT = "iommu-owner developers <iommu-owner@localhost>"
 DATE = 1704067200	# of the base commit; each step is one minute later
+# No child goes on when we are killed: the next call finds a quiet directory.
+TIED = ("setpriv", "--pdeathsig", "TERM")
 
 
 class Error(Exception):
@@ -44,7 +46,7 @@ class Git:
     def run(self, *args, data=None, index=None):
         if isinstance(data, str):
             data = data.encode("utf-8", "surrogateescape")
-        return subprocess.run(["git", "-c", "safe.directory=*", "-C", self.tree, *args],
+        return subprocess.run([*TIED, "git", "-c", "safe.directory=*", "-C", self.tree, *args],
                               input=data if data is not None else b"",
                               capture_output=True, env=git_env(index))
 
@@ -70,8 +72,7 @@ class Git:
         return self.raw("cat-file", "blob", blob)
 
     def dir(self):
-        path = Path(self("rev-parse", "--absolute-git-dir"))
-        return path
+        return Path(self("rev-parse", "--absolute-git-dir"))
 
     def changes(self, old, new):
         """{path: (old mode, new mode, old blob, new blob)}; a mode of 0 is no file."""
@@ -135,7 +136,7 @@ def step(name, log, *command, index=None, may_fail=False):
     """A long command, with a progress line and a log."""
     env = git_env(index)
     env["BUILD"] = str(build_dir())
-    status = subprocess.run([TOP / "dev/step", name, log, "--", *command], env=env).returncode
+    status = subprocess.run([*TIED, TOP / "dev/step", name, log, "--", *command], env=env).returncode
     if status and not may_fail:
         raise Error(f"{name}: failed")
     return status

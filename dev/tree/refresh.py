@@ -167,12 +167,19 @@ def regenerate(git, s, parent):
     stat = re.compile(r"^ \S.* \|.*\n|^ \d+ files? changed.*\n", re.M)
     head, line, notes = text.partition("\n---\n")
     if stat.search(notes):
-        new = git("diff", "--stat=72", "--no-renames", parent, s.commit) + "\n"
+        new = git("diff", "--stat=80", "--no-renames", parent, s.commit) + "\n"
         first = stat.search(notes).start()
         notes = stat.sub("", notes[:first]) + new + stat.sub("", notes[first:])
     diff = git("diff-tree", "-p", "--no-renames", parent, s.commit) + "\n"
     diff = re.sub(r"^index [0-9a-f]+\.\.[0-9a-f]+( \d+)?\n", "", diff, flags=re.M)
     return head + line + notes + diff
+
+
+def same_change(old, new):
+    """Whether two diffs differ in line numbers at most."""
+    noise = re.compile(r"^index .*\n|(?<=^@@ -)\d+(,\d+ \+)\d+(,\d+ @@).*", re.M)
+    old, new = (noise.sub(r"\1\2", text).strip() for text in (old, new))
+    return old == new
 
 
 class Repo:
@@ -222,15 +229,13 @@ def refresh(tree, to):
     in_base = git.files(tree.base, set(changed))
     step_of = {path: s for s in steps for path in s.overlay}
     results = {s.name: dict(s.result) for s in steps if s.diff}
-    overlay, texts, problems, moved = {}, {}, [], []
+    overlay, texts, problems = {}, {}, []
     for path, (_, mode, _, blob) in sorted(changed.items()):
         content = git.content(blob) if mode else None
         if path == "MAINTAINERS" and path in step_of:
             overlay[path] = (maintainers(git, head, content), False)
-            moved.append("MAINTAINERS")
         elif path in step_of:
             overlay[path] = (content, mode == 0o100755)
-            moved.append(path)
             if not mode:
                 s = step_of[path]
                 texts[s] = re.sub(rf"^Overlay: *{re.escape(path)} *\n?", "",
@@ -239,9 +244,7 @@ def refresh(tree, to):
             file = File(tree, path, in_base[path], steps, extra if extra and extra.diff else None)
             entry = (f"{mode:06o}", blob) if mode else None
             for s, new in zip(file.owners[1:], file.sort(entry, extra, problems) or []):
-                if results[s.name].get(path, ()) != new:
-                    results[s.name][path] = new
-                    moved.append(f"{path} -> patches/{s.name}")
+                results[s.name][path] = new
         elif path.split("/")[0] not in series.DIRS:
             problems.append(f"{path}: new, outside of {' '.join(series.DIRS)}")
         elif not extra or not extra.overlay:
@@ -249,7 +252,6 @@ def refresh(tree, to):
         else:
             overlay[path] = (content, mode == 0o100755)
             texts[extra] = texts.get(extra, extra.text).rstrip() + f"\nOverlay: {path}\n"
-            moved.append(f"{path} (new) -> patches/{extra.name}")
     if problems:
         raise Error("\n".join(problems) + "\nNothing was changed.")
 
@@ -262,13 +264,25 @@ def refresh(tree, to):
         old = {s.name: s for s in steps}
         steps = series.load()
         tree.commits(steps, results)
-        parent = tree.base
-        for s in steps:
-            if s.diff and s.result != old[s.name].result:
-                repo.write(f"patches/{s.name}", regenerate(git, s, parent))
-            parent = s.commit
-        commit = tree.commits(series.load())
-        if git.id(commit + "^{tree}") != new_tree(git, head, changed):
+        want = new_tree(git, head, changed)
+        # Only line numbers moved: such a hook stays as it is, if it still fits so.
+        for keep in (True, False):
+            parent = tree.base
+            for s in steps:
+                if s.diff and s.result != old[s.name].result:
+                    text = regenerate(git, s, parent)
+                    if not keep or not same_change(s.diff, text[text.index("\ndiff --git ") + 1:]):
+                        repo.write(f"patches/{s.name}", text)
+                parent = s.commit
+            try:
+                commit = tree.commits(series.load())
+            except Error:
+                if not keep:
+                    raise
+                continue
+            if git.id(commit + "^{tree}") == want:
+                break
+        else:
             raise Error("the refreshed series does not give the edited tree")
     except BaseException as error:
         repo.restore()
@@ -276,8 +290,8 @@ def refresh(tree, to):
             raise Error(f"{error}\nNothing was changed.") from error
         raise
     tree.update(commit, index)
-    for line in moved:
-        say(f"refreshed: {line}")
+    for path in repo.old:
+        say(f"refreshed: {path.relative_to(TOP)}")
 
 
 def maintainers(git, head, content):

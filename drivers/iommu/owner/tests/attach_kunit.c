@@ -76,6 +76,10 @@ static void device_attaches_are_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			iommu_owner_detach_device(a, other, dev2));
 
+	/* The call that does not count cannot undo those that do */
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iommu_owner_detach_group(a, domain, first->group));
+
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_detach_device(a, domain, dev1));
 	KUNIT_EXPECT_TRUE(test, mock_reaches(first, domain));
 	KUNIT_EXPECT_TRUE(test, mock_reaches(second, domain));

@@ -10,6 +10,8 @@
 
 #define RACERS	8
 #define ROUNDS	200
+/* Enough for all changes that the racers make */
+#define GENERATIONS	(10 * ROUNDS)
 
 /**
  * struct race - What the racers share
@@ -22,6 +24,8 @@
  * @won: Claims that succeeded.
  * @lost: Claims that were refused.
  * @stop: The racers without a number of rounds end.
+ * @kinds: What the snapshots say, one more than the kind by generation; NULL if
+ *	nobody looks.
  */
 struct race {
 	struct iommu_group *group;
@@ -33,6 +37,7 @@ struct race {
 	atomic_t won;
 	atomic_t lost;
 	bool stop;
+	unsigned int *kinds;
 };
 
 struct racer {
@@ -60,10 +65,38 @@ static void hold(struct race *race, unsigned int round)
 		atomic_inc(&race->violations);
 }
 
+/* All snapshots of a generation agree, and each agrees with itself. */
+static void check_snapshot(struct race *race, u64 *last)
+{
+	struct iommu_owner_info info;
+	bool user;
+	unsigned int kind;
+
+	if (!race->kinds)
+		return;
+	if (iommu_owner_snapshot(race->group, &info))
+		atomic_inc(&race->errors);
+	iommu_owner_snapshot_free(&info);
+
+	user = info.kind == IOMMU_OWNER_USER;
+	if (user != !!info.claims || user != !!info.pid ||
+	    user == !strcmp(info.name, "kernel"))
+		atomic_inc(&race->violations);
+	if (info.generation < *last || info.generation >= GENERATIONS) {
+		atomic_inc(&race->violations);
+		return;
+	}
+	*last = info.generation;
+	kind = cmpxchg(&race->kinds[info.generation], 0, info.kind + 1);
+	if (kind && kind != info.kind + 1)
+		atomic_inc(&race->violations);
+}
+
 static void claim_and_release(struct work_struct *work)
 {
 	struct racer *racer = container_of(work, struct racer, work);
 	struct race *race = racer->race;
+	u64 last = 0;
 
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		int ret = iommu_owner_claim_group(racer->owner, race->group);
@@ -78,9 +111,11 @@ static void claim_and_release(struct work_struct *work)
 			continue;
 		}
 		atomic_inc(&race->won);
+		check_snapshot(race, &last);
 		hold(race, i);
 		if (iommu_owner_release_group(racer->owner, race->group))
 			atomic_inc(&race->errors);
+		check_snapshot(race, &last);
 		cond_resched();
 	}
 }
@@ -265,24 +300,10 @@ static void watch_snapshots(struct work_struct *work)
 {
 	struct racer *racer = container_of(work, struct racer, work);
 	struct race *race = racer->race;
-	struct iommu_owner_info last = {}, info;
-	bool user;
+	u64 last = 0;
 
 	while (!READ_ONCE(race->stop)) {
-		if (iommu_owner_snapshot(race->group, &info))
-			atomic_inc(&race->errors);
-		iommu_owner_snapshot_free(&info);
-
-		user = info.kind == IOMMU_OWNER_USER;
-		if (user != !!info.claims || user != !!info.pid ||
-		    user == !strcmp(info.name, "kernel"))
-			atomic_inc(&race->violations);
-		if (info.generation < last.generation)
-			atomic_inc(&race->violations);
-		if (info.generation == last.generation && last.name[0] &&
-		    (info.kind != last.kind || info.claims != last.claims))
-			atomic_inc(&race->violations);
-		last = info;
+		check_snapshot(race, &last);
 		usleep_range(20, 40);
 	}
 }
@@ -300,6 +321,9 @@ static void snapshots_are_of_one_moment(struct kunit *test)
 	struct race *race = race_new(test);
 	struct racer *racers;
 
+	race->kinds = kunit_kcalloc(test, GENERATIONS, sizeof(*race->kinds),
+				    GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race->kinds);
 	racers = racers_new(test, race, 4, watch_snapshots);
 	INIT_WORK(&racers[0].work, claim_until_done);
 	INIT_WORK(&racers[1].work, claim_and_release);

@@ -65,10 +65,13 @@ static bool plug(bool monitor, const struct pdev *pdev, const char *arguments)
 {
 	int ret;
 
-	if (monitor)
+	if (monitor) {
 		ret = monitor_ask("device_add", arguments);
-	else
-		ret = put("1", PCI "/rescan");
+		if (ret || !present(pdev, true))
+			return false;
+	}
+	/* Also waits for a hot-plug that goes on */
+	ret = put("1", PCI "/rescan");
 	return !ret && present(pdev, true);
 }
 
