@@ -288,11 +288,10 @@ void iommu_owner_device_removed(struct iommu_owner_section *section)
 	changed(group);
 	if (!list_empty(&group->devices))
 		return;
+	__iommu_group_remove_pasids(group);
 	group->ownership.quarantined = false;
-	if (group->ownership.owner) {
-		__iommu_group_remove_pasids(group);
+	if (group->ownership.owner)
 		forget_owner(section);
-	}
 }
 
 /**

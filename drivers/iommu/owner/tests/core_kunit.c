@@ -510,6 +510,64 @@ static void new_device_gets_the_owners_domain(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "UBI", late->history);
 }
 
+/* It must not escape to a kernel driver because it cannot be attached. */
+static void new_device_that_cannot_be_attached(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct mock_device *late;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	late = mock_device_alloc(test, first->group, 0);
+	late->match = true;
+	mock_fail_attach(late, MOCK_BLOCKED, 1);
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+	KUNIT_EXPECT_PTR_EQ(test, first->group, late->dev.iommu_group);
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, 1, device_attach(&late->dev));
+}
+
+/* A direct mapping is in the default domain only: no other may be attached. */
+static void new_device_with_direct_mapping(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, first);
+	struct mock_device *late;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	late = mock_device_alloc(test, first->group, 0);
+	late->match = true;
+	late->direct = true;
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+	KUNIT_EXPECT_PTR_EQ(test, first->group, late->dev.iommu_group);
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_attach_group(a, domain, first->group));
+	KUNIT_EXPECT_TRUE(test, mock_reaches(first, domain));
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_STREQ(test, "I", late->history);
+	KUNIT_EXPECT_EQ(test, 1, device_attach(&late->dev));
+
+	/* and such a group cannot be claimed */
+	mock_unbind(late);
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iommu_owner_claim_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
+}
+
 static void new_device_of_quarantine_is_blocked(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
@@ -616,6 +674,8 @@ static void removal_with_pasid_leaves_nothing(struct kunit *test)
 static struct kunit_case hotplug_cases[] = {
 	KUNIT_CASE(new_device_is_blocked),
 	KUNIT_CASE(new_device_gets_the_owners_domain),
+	KUNIT_CASE(new_device_that_cannot_be_attached),
+	KUNIT_CASE(new_device_with_direct_mapping),
 	KUNIT_CASE(new_device_of_quarantine_is_blocked),
 	KUNIT_CASE(last_device_ends_the_ownership),
 	KUNIT_CASE(end_by_removal_is_stale),

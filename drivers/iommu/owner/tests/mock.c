@@ -163,6 +163,19 @@ static struct iommu_group *mock_device_group(struct device *dev)
 	return group;
 }
 
+static void mock_get_resv_regions(struct device *dev, struct list_head *head)
+{
+	struct iommu_resv_region *region;
+
+	if (!to_mock_device(dev)->direct)
+		return;
+	region = iommu_alloc_resv_region(PAGE_SIZE, PAGE_SIZE,
+					 IOMMU_READ | IOMMU_WRITE,
+					 IOMMU_RESV_DIRECT, GFP_KERNEL);
+	if (region)
+		list_add_tail(&region->list, head);
+}
+
 static const struct iommu_ops mock_iommu_ops = {
 	.domain_alloc = mock_domain_alloc,
 	.domain_alloc_paging = mock_domain_alloc_paging,
@@ -170,6 +183,7 @@ static const struct iommu_ops mock_iommu_ops = {
 	.probe_device = mock_probe_device,
 	.release_device = mock_release_device,
 	.device_group = mock_device_group,
+	.get_resv_regions = mock_get_resv_regions,
 	.remove_dev_pasid = mock_remove_dev_pasid,
 	.default_domain_ops = &mock_domain_ops,
 	.pgsize_bitmap = PAGE_SIZE,

@@ -40,6 +40,7 @@ struct mock_domain;
  * @pasid: The domains that the PASIDs of the device reach.
  * @history: All domains that have been attached, in order, by letter.
  * @length: Of @history.
+ * @direct: The device has a direct-mapped reserved region.
  * @fail_letter: Attaches of this kind of domain fail with -EIO ...
  * @fail_count: ... so many times.
  */
@@ -53,6 +54,7 @@ struct mock_device {
 	struct mock_domain *pasid[MOCK_PASIDS];
 	char history[MOCK_HISTORY];
 	unsigned int length;
+	bool direct;
 	char fail_letter;
 	unsigned int fail_count;
 };
