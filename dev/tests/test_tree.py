@@ -284,12 +284,22 @@ class TreeTest(unittest.TestCase):
         self.assertEqual((self.linux / OWNER / "core.c").read_text(), "changed\n")
         self.assertNotIn("mine", (self.linux / "drivers/vfio/group.c").read_text())
 
+    def test_edits_are_left_alone_while_nothing_comes_in(self):
+        self.sample()
+        self.tree("assemble")
+        self.edit("drivers/vfio/group.c", "vfio 1\n", "mine\n")
+        self.assertIn("1 edited files", self.tree("assemble"))
+        self.assertIn("mine", (self.linux / "drivers/vfio/group.c").read_text())
+
     def test_commits_on_top_are_refused(self):
         self.sample()
         self.tree("assemble")
         self.edit(CODE, "hook one more\n", "hook one again\n")
         self.git("-c", "user.name=u", "-c", "user.email=u@u", "commit", "-qam", "mine")
+        core = (self.repo / OWNER / "core.c").read_text()
+        put(self.repo, {f"{OWNER}/core.c": core + "changed\n"})
         self.tree("assemble", fails="changes that are in no step")
+        put(self.repo, {f"{OWNER}/core.c": core})
         self.refreshed()
         self.assertIn(b"+hook one again", self.series()["1-core.patch"])
 

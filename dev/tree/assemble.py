@@ -357,6 +357,11 @@ class Tree:
             edits = self.edits((edited, index))
             ahead = self.git.id("HEAD") != self.git.id(ASSEMBLED)
             same = edited == self.git.id(commit + "^{tree}")
+            if edits and not same and commit == self.git.id(ASSEMBLED):
+                # Nothing to bring in: what was edited in place can be built.
+                index.unlink()
+                say(f"{self.path}: with {len(edits)} edited files that are in no step yet")
+                return
             if edits and not same:
                 raise Error(f"{self.path} has changes that are in no step:\n"
                             + "".join(f"  {path}\n" for path in sorted(edits)[:20])
