@@ -50,7 +50,7 @@ check: setup assemble ## checkpatch, sparse, W=1, clang, kernel-doc, htmldocs, c
 	@dev/check
 
 bench: assemble ## instructions per operation, stock and patched kernel
-	@dev/bench
+	@dev/bench --limit
 
 kernel: assemble ## build the test kernel
 	@dev/build test
