@@ -172,13 +172,13 @@ static void run(struct __test_metadata *_metadata, struct _test_data_race *self,
 TEST_F_TIMEOUT(race, container, 600)
 {
 	self->path = PATH_CONTAINER;
-	run(_metadata, self, try_group, rounds(300), -EBUSY, -EBUSY);
+	run(_metadata, self, try_group, rounds(1000), -EBUSY, -EBUSY);
 }
 
 TEST_F_TIMEOUT(race, compat, 600)
 {
 	self->path = PATH_COMPAT;
-	run(_metadata, self, try_group, rounds(300), -EBUSY, -EBUSY);
+	run(_metadata, self, try_group, rounds(1000), -EBUSY, -EBUSY);
 }
 
 TEST_F_TIMEOUT(race, cdev, 600)
