@@ -59,38 +59,79 @@ static bool logged(struct _test_data_bind *self, const char *driver)
 			 self->holder_text);
 }
 
+/* Ask for the driver; true if it did not get the device, as it should be */
+typedef bool (*request)(struct _test_data_bind *self);
+
+static bool ask_bind(struct _test_data_bind *self)
+{
+	return put(self->nic.bdf, PCI "/drivers/%s/bind",
+		   NIC_DRIVER) == -EBUSY;
+}
+
+static bool ask_drivers_probe(struct _test_data_bind *self)
+{
+	return put(self->nic.bdf, PCI "/drivers_probe") == -EINVAL;
+}
+
+static bool ask_override(struct _test_data_bind *self)
+{
+	return !put(KERNEL_DRIVER, PCI "/devices/%s/driver_override",
+		    self->nic.bdf) &&
+	       ask_drivers_probe(self);
+}
+
+static bool ask_new_id(struct _test_data_bind *self)
+{
+	put(NIC_ID, PCI "/drivers/%s/remove_id", KERNEL_DRIVER);
+	return !put(NIC_ID, PCI "/drivers/%s/new_id", KERNEL_DRIVER) &&
+	       driver_is(&self->nic, NULL);
+}
+
+static bool ask_module(struct _test_data_bind *self)
+{
+	return !unload_module(NIC_DRIVER) && !load_module(NIC_DRIVER) &&
+	       exists(PCI "/drivers/%s", NIC_DRIVER) &&
+	       driver_is(&self->nic, NULL);
+}
+
+/* The rate limit may hold back the line of the first refusal */
+static bool refused_and_logged(struct _test_data_bind *self,
+			       const char *driver, request ask)
+{
+	if (!ask(self))
+		return false;
+	if (logged(self, driver))
+		return true;
+	return klog_limited(self->nic.group) && ask(self) &&
+	       logged(self, driver);
+}
+
 TEST_F(bind, sysfs_bind)
 {
-	EXPECT_EQ(-EBUSY, put(self->nic.bdf, PCI "/drivers/%s/bind",
-			      NIC_DRIVER));
+	EXPECT_TRUE(ask_bind(self));
 	EXPECT_TRUE(driver_is(&self->nic, NULL));
 }
 
 TEST_F(bind, sysfs_bind_logged)
 {
-	ASSERT_EQ(-EBUSY, put(self->nic.bdf, PCI "/drivers/%s/bind",
-			      NIC_DRIVER));
-	EXPECT_TRUE(logged(self, NIC_DRIVER));
+	EXPECT_TRUE(refused_and_logged(self, NIC_DRIVER, ask_bind));
 }
 
 /* The interface has one errno for everything */
 TEST_F(bind, drivers_probe)
 {
-	EXPECT_EQ(-EINVAL, put(self->nic.bdf, PCI "/drivers_probe"));
+	EXPECT_TRUE(ask_drivers_probe(self));
 	EXPECT_TRUE(driver_is(&self->nic, NULL));
 }
 
 TEST_F(bind, drivers_probe_logged)
 {
-	ASSERT_EQ(-EINVAL, put(self->nic.bdf, PCI "/drivers_probe"));
-	EXPECT_TRUE(logged(self, NIC_DRIVER));
+	EXPECT_TRUE(refused_and_logged(self, NIC_DRIVER, ask_drivers_probe));
 }
 
 TEST_F(bind, driver_override)
 {
-	ASSERT_EQ(0, put(KERNEL_DRIVER, PCI "/devices/%s/driver_override",
-			 self->nic.bdf));
-	EXPECT_EQ(-EINVAL, put(self->nic.bdf, PCI "/drivers_probe"));
+	EXPECT_TRUE(ask_override(self));
 	EXPECT_TRUE(driver_is(&self->nic, NULL));
 	EXPECT_EQ(-EBUSY, put(self->nic.bdf, PCI "/drivers/%s/bind",
 			      KERNEL_DRIVER));
@@ -99,38 +140,28 @@ TEST_F(bind, driver_override)
 
 TEST_F(bind, driver_override_logged)
 {
-	ASSERT_EQ(0, put(KERNEL_DRIVER, PCI "/devices/%s/driver_override",
-			 self->nic.bdf));
-	ASSERT_EQ(-EINVAL, put(self->nic.bdf, PCI "/drivers_probe"));
-	EXPECT_TRUE(logged(self, KERNEL_DRIVER));
+	EXPECT_TRUE(refused_and_logged(self, KERNEL_DRIVER, ask_override));
 }
 
 /* The identifier is taken, the device is not */
 TEST_F(bind, new_id)
 {
-	EXPECT_EQ(0, put(NIC_ID, PCI "/drivers/%s/new_id", KERNEL_DRIVER));
-	EXPECT_TRUE(driver_is(&self->nic, NULL));
+	EXPECT_TRUE(ask_new_id(self));
 }
 
 TEST_F(bind, new_id_logged)
 {
-	ASSERT_EQ(0, put(NIC_ID, PCI "/drivers/%s/new_id", KERNEL_DRIVER));
-	EXPECT_TRUE(logged(self, KERNEL_DRIVER));
+	EXPECT_TRUE(refused_and_logged(self, KERNEL_DRIVER, ask_new_id));
 }
 
 TEST_F(bind, module_load)
 {
-	ASSERT_EQ(0, unload_module(NIC_DRIVER));
-	EXPECT_EQ(0, load_module(NIC_DRIVER));
-	EXPECT_TRUE(exists(PCI "/drivers/%s", NIC_DRIVER));
-	EXPECT_TRUE(driver_is(&self->nic, NULL));
+	EXPECT_TRUE(ask_module(self));
 }
 
 TEST_F(bind, module_load_logged)
 {
-	ASSERT_EQ(0, unload_module(NIC_DRIVER));
-	ASSERT_EQ(0, load_module(NIC_DRIVER));
-	EXPECT_TRUE(logged(self, NIC_DRIVER));
+	EXPECT_TRUE(refused_and_logged(self, NIC_DRIVER, ask_module));
 }
 
 TEST_F(bind, trace_names_device_and_holder)

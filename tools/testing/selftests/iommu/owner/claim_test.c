@@ -63,14 +63,22 @@ TEST_F(blocked, errno_is_eperm)
 TEST_F(blocked, log_names_blocker_and_claimer)
 {
 	char blocker[64], claimer[64];
+	bool found;
 
-	ASSERT_EQ(-EPERM, vfio_claim(&self->vfio, &self->edu));
 	snprintf(blocker, sizeof(blocker), "%s is bound to %s", self->nic.bdf,
 		 NIC_DRIVER);
 	snprintf(claimer, sizeof(claimer), "claim by %s (%s, pid %d) refused",
 		 vfio_owner_name(variant->path), "claim_test", getpid());
-	EXPECT_TRUE(klog_find(self->klog, "iommu-owner: group", claimer,
-			      blocker));
+	ASSERT_EQ(-EPERM, vfio_claim(&self->vfio, &self->edu));
+	found = klog_find(self->klog, "iommu-owner: group", claimer, blocker);
+	if (!found && klog_limited(self->edu.group)) {
+		vfio_close(&self->vfio);
+		ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
+		ASSERT_EQ(-EPERM, vfio_claim(&self->vfio, &self->edu));
+		found = klog_find(self->klog, "iommu-owner: group", claimer,
+				  blocker);
+	}
+	EXPECT_TRUE(found);
 }
 
 TEST_F(blocked, trace_names_claimer)

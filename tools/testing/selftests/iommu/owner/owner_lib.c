@@ -367,6 +367,14 @@ void klog_recover(void)
 	nap(5500);
 }
 
+bool klog_limited(int group)
+{
+	if (!exists(GROUPS "/%d/owner", group))
+		return false;
+	klog_recover();
+	return true;
+}
+
 bool trace_there(void)
 {
 	return exists("/sys/kernel/tracing/instances");

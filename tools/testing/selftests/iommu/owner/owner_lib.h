@@ -72,6 +72,8 @@ bool klog_find_all(int fd, ...);
 #define klog_find(fd, ...)	klog_find_all(fd, __VA_ARGS__, NULL)
 /* Let the rate limit of the log lines recover */
 void klog_recover(void);
+/* The same after a line was not found; false if the kernel has none to limit */
+bool klog_limited(int group);
 
 /* Tracepoints of iommu_owner */
 bool trace_there(void);
