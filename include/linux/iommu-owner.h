@@ -10,11 +10,17 @@
 
 #include <linux/err.h>
 #include <linux/iommu.h>
+#include <linux/list.h>
 #include <linux/sched.h>
 #include <linux/types.h>
+#include <uapi/linux/iommu-owner.h>
 
 struct device;
+struct file;
+struct file_operations;
 struct iommu_owner;
+struct kvm;
+struct module;
 
 /**
  * enum iommu_owner_kind - Who may do DMA with the devices of a group
@@ -37,6 +43,19 @@ enum iommu_owner_kind {
 	IOMMU_OWNER_QUARANTINE,
 };
 
+/**
+ * enum iommu_owner_reason - Why an ownership has ended
+ * @IOMMU_OWNER_RELEASED: The last claim was released, or the reservation given
+ *	up: close, exit and death of a process, unbind of its driver.
+ * @IOMMU_OWNER_REVOKED: The group was taken back.
+ * @IOMMU_OWNER_REMOVED: The last device of the group is gone.
+ */
+enum iommu_owner_reason {
+	IOMMU_OWNER_RELEASED,
+	IOMMU_OWNER_REVOKED,
+	IOMMU_OWNER_REMOVED,
+};
+
 #define IOMMU_OWNER_NAME_LEN 32
 
 /**
@@ -46,6 +65,109 @@ enum iommu_owner_kind {
  */
 struct iommu_owner_ops {
 	void (*release)(struct iommu_owner *owner);
+};
+
+/**
+ * struct iommu_owner_end - The end of an ownership
+ * @group: Number of the group.
+ * @reason: Why.
+ */
+struct iommu_owner_end {
+	int group;
+	enum iommu_owner_reason reason;
+};
+
+/**
+ * enum iommu_owner_watch_class - Order in which watches are told
+ * @IOMMU_OWNER_WATCH_CPU: Who runs a guest, first.
+ * @IOMMU_OWNER_WATCH_DEVICE: Who hands the devices to user space.
+ */
+enum iommu_owner_watch_class {
+	IOMMU_OWNER_WATCH_CPU,
+	IOMMU_OWNER_WATCH_DEVICE,
+};
+
+struct iommu_owner_watch;
+
+/**
+ * struct iommu_owner_watch_ops - What a watch is told
+ * @ended: An ownership has ended: DMA is blocked and stays so until all watches
+ *	have returned. Called once for each end, also for several groups at a
+ *	time, and with locks of who released the group, if @end says released.
+ * @claimed: The owner has claimed a group. Optional.
+ *
+ * In process context, with no lock of the IOMMU core held.
+ */
+struct iommu_owner_watch_ops {
+	void (*ended)(struct iommu_owner_watch *watch,
+		      const struct iommu_owner_end *end);
+	void (*claimed)(struct iommu_owner_watch *watch);
+};
+
+/**
+ * struct iommu_owner_vm - A virtual machine that an owner can belong to
+ * @kvm: The VM. An owner belongs to one at most.
+ * @module: Holds @get and @put.
+ * @get: Take a reference to the VM, or return false if it is going away.
+ * @put: Drop it.
+ */
+struct iommu_owner_vm {
+	struct kvm *kvm;
+	struct module *module;
+	bool (*get)(struct kvm *kvm);
+	void (*put)(struct kvm *kvm);
+};
+
+/**
+ * struct iommu_owner_watch - Somebody who is told when an ownership ends
+ * @ops: Callbacks.
+ * @class: When in the order.
+ * @vm: The VM that the owner is associated with by this watch, or NULL.
+ * @owner: The owner that is watched, with a reference, or NULL. This and what
+ *	follows is private to the core.
+ * @node: Entry in the watches of @owner.
+ * @users: Callbacks that run now.
+ * @dead: No callback may start.
+ */
+struct iommu_owner_watch {
+	const struct iommu_owner_watch_ops *ops;
+	enum iommu_owner_watch_class class;
+	const struct iommu_owner_vm *vm;
+	struct iommu_owner *owner;
+	struct list_head node;
+	unsigned int users;
+	bool dead;
+};
+
+/**
+ * struct iommu_owner_provider - A kind of files that stand for an owner
+ * @fops: The files. Its module holds the callbacks while a file is open.
+ * @owner: The owner of a file, with a reference, and the rights of who holds
+ *	the file; -ENODEV if it has none yet, -ESTALE if it has been revoked.
+ * @set_owner: Claim with this owner and these rights from now on; -EBUSY if
+ *	the file has claimed or belongs to a VM, -EINVAL if it never claims.
+ *	Optional.
+ * @watch: Watch the owner of a file, now or as soon as it has one, and
+ *	associate it with the VM of the watch: -EBUSY if it belongs to another
+ *	VM, -EPERM without the right. -ENODEV is no error here.
+ * @unwatch: Undo @watch; may sleep until the callback has returned.
+ * @enforced_coherent: Is all DMA of the file coherent with the caches?
+ * @group: The group of a file with a reference, or NULL. Optional.
+ * @node: Entry in the providers.
+ *
+ * All may sleep, are called with a reference to the file and without locks of
+ * the IOMMU core.
+ */
+struct iommu_owner_provider {
+	const struct file_operations *fops;
+	struct iommu_owner *(*owner)(struct file *file, u32 *rights);
+	int (*set_owner)(struct file *file, struct iommu_owner *owner,
+			 u32 rights);
+	int (*watch)(struct file *file, struct iommu_owner_watch *watch);
+	void (*unwatch)(struct file *file, struct iommu_owner_watch *watch);
+	bool (*enforced_coherent)(struct file *file);
+	struct iommu_group *(*group)(struct file *file);
+	struct list_head node;
 };
 
 /**
@@ -65,6 +187,7 @@ struct iommu_owner_blocker {
  * @name: Name of the owner, of the driver for PRIVATE, "kernel" otherwise.
  * @comm: Command of the task that claimed the group; empty for the kernel.
  * @pid: Process id of that task in the initial namespace; 0 for the kernel.
+ * @quarantine: What keeps the group in quarantine, or NULL.
  * @group: Number of the group.
  * @claims: Number of claims that the owner has on the group.
  * @devices: Number of devices in the group.
@@ -77,6 +200,7 @@ struct iommu_owner_info {
 	char name[IOMMU_OWNER_NAME_LEN];
 	char comm[TASK_COMM_LEN];
 	pid_t pid;
+	const char *quarantine;
 	int group;
 	unsigned int claims;
 	unsigned int devices;
@@ -107,6 +231,19 @@ int iommu_owner_unreserve_group(struct iommu_owner *owner,
 int iommu_owner_quarantine_group(struct iommu_owner *owner,
 				 struct iommu_group *group);
 int iommu_owner_clear_quarantine(struct iommu_group *group);
+
+int iommu_owner_device_used(struct device *dev);
+int iommu_owner_device_quiet(struct device *dev);
+
+int iommu_owner_watch(struct iommu_owner *owner,
+		      struct iommu_owner_watch *watch);
+void iommu_owner_unwatch(struct iommu_owner_watch *watch);
+void iommu_owner_revoke(struct iommu_owner *owner);
+
+void iommu_owner_register_provider(struct iommu_owner_provider *provider);
+void iommu_owner_unregister_provider(struct iommu_owner_provider *provider);
+const struct iommu_owner_provider *iommu_owner_provider(struct file *file);
+struct iommu_owner *iommu_owner_from_file(struct file *file, u32 *rights);
 
 int iommu_owner_attach_group(struct iommu_owner *owner,
 			     struct iommu_domain *domain,
@@ -201,6 +338,52 @@ static inline int iommu_owner_quarantine_group(struct iommu_owner *owner,
 static inline int iommu_owner_clear_quarantine(struct iommu_group *group)
 {
 	return -ENODEV;
+}
+
+static inline int iommu_owner_device_used(struct device *dev)
+{
+	return -ENODEV;
+}
+
+static inline int iommu_owner_device_quiet(struct device *dev)
+{
+	return -ENODEV;
+}
+
+static inline int iommu_owner_watch(struct iommu_owner *owner,
+				    struct iommu_owner_watch *watch)
+{
+	return -ENODEV;
+}
+
+static inline void iommu_owner_unwatch(struct iommu_owner_watch *watch)
+{
+}
+
+static inline void iommu_owner_revoke(struct iommu_owner *owner)
+{
+}
+
+static inline void
+iommu_owner_register_provider(struct iommu_owner_provider *provider)
+{
+}
+
+static inline void
+iommu_owner_unregister_provider(struct iommu_owner_provider *provider)
+{
+}
+
+static inline const struct iommu_owner_provider *
+iommu_owner_provider(struct file *file)
+{
+	return NULL;
+}
+
+static inline struct iommu_owner *iommu_owner_from_file(struct file *file,
+							u32 *rights)
+{
+	return ERR_PTR(-EBADFD);
 }
 
 static inline int iommu_owner_attach_group(struct iommu_owner *owner,

@@ -15,11 +15,13 @@
  *	device_lock() or a lock of the caller (VFIO group, iommufd igroup)
  *	  iommu_probe_device_lock
  *	    iommu_group::mutex, which protects struct iommu_ownership and the
- *	    drivers recorded in struct group_device
+ *	    fields of struct group_device
+ *	      iommu_owner::lock, which protects the groups and the watches of
+ *	      an owner
  *
- * Nothing that can call back is run under the mutex of a group: uevents and
- * the release of an owner wait for iommu_owner_end(). Two groups are never
- * locked at a time.
+ * Nothing that can call back is run under the mutex of a group: uevents,
+ * watches, resets and the release of an owner wait for iommu_owner_end(). Two
+ * groups are never locked at a time.
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
@@ -63,6 +65,10 @@ struct iommu_owner *iommu_owner_alloc(enum iommu_owner_kind kind,
 	refcount_set(&owner->ref, 1);
 	owner->kind = kind;
 	owner->ops = ops;
+	spin_lock_init(&owner->lock);
+	INIT_LIST_HEAD(&owner->groups);
+	INIT_LIST_HEAD(&owner->watches);
+	init_waitqueue_head(&owner->wait);
 	return owner;
 }
 EXPORT_SYMBOL_GPL(iommu_owner_alloc);
@@ -115,15 +121,15 @@ enum iommu_owner_kind iommu_owner_group_kind(struct iommu_group *group)
 
 	lockdep_assert_held(&group->mutex);
 
-	if (own->quarantined)
+	if (own->quarantine)
 		return IOMMU_OWNER_QUARANTINE;
 	if (own->owner)
 		return own->claims ? own->owner->kind : IOMMU_OWNER_RESERVED;
 	return domain_is_core(group) ? IOMMU_OWNER_KERNEL : IOMMU_OWNER_PRIVATE;
 }
 
-static struct group_device *find_device(struct iommu_group *group,
-					struct device *dev)
+struct group_device *iommu_owner_find_device(struct iommu_group *group,
+					     struct device *dev)
 {
 	struct group_device *gdev;
 
@@ -177,7 +183,7 @@ iommu_owner_blocking_driver(struct iommu_group *group,
 	return group->ownership.owner ? NULL : gdev->driver;
 }
 
-static void changed(struct iommu_group *group)
+void iommu_owner_changed(struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 	group->ownership.generation++;
@@ -189,7 +195,8 @@ void iommu_owner_begin(struct iommu_owner_section *section,
 {
 	mutex_lock(&group->mutex);
 	section->group = group;
-	section->put = NULL;
+	section->ended = NULL;
+	section->claimed = NULL;
 	section->kind = iommu_owner_group_kind(group);
 }
 
@@ -197,18 +204,21 @@ void iommu_owner_begin(struct iommu_owner_section *section,
 void iommu_owner_end(struct iommu_owner_section *section)
 {
 	struct iommu_group *group = section->group;
-	enum iommu_owner_kind kind = iommu_owner_group_kind(group);
-	u64 generation;
+	enum iommu_owner_kind kind;
 
-	if (kind != section->kind)
-		changed(group);
-	generation = group->ownership.generation;
+	if (section->ended)
+		iommu_owner_finish(section);
+	kind = iommu_owner_group_kind(group);
+	if (kind != section->kind) {
+		iommu_owner_changed(group);
+		iommu_owner_report_kind(group, kind);
+	}
 	mutex_unlock(&group->mutex);
 
 	lockdep_assert_not_held(&group->mutex);
-	if (kind != section->kind)
-		iommu_owner_report_kind(group, kind, generation);
-	iommu_owner_put(section->put);
+	if (section->claimed)
+		iommu_owner_tell_claim(section->claimed);
+	iommu_owner_put(section->ended);
 }
 
 /*
@@ -223,7 +233,7 @@ int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner)
 	lockdep_assert_held(&group->mutex);
 
 	if (!owner)
-		return own->owner || own->quarantined ? -EBUSY : 0;
+		return iommu_owner_dma_blocked(group) ? -EBUSY : 0;
 	if (!own->owner)
 		return -ESTALE;
 	if (own->owner != owner)
@@ -251,30 +261,12 @@ bool iommu_owner_dma_blocked(struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 
-	return group->ownership.owner || group->ownership.quarantined;
+	return group->ownership.owner || group->ownership.quarantine;
 }
 
 void iommu_owner_device_added(struct iommu_group *group)
 {
-	changed(group);
-}
-
-static void forget_owner(struct iommu_owner_section *section)
-{
-	struct iommu_group *group = section->group;
-	struct iommu_ownership *own = &group->ownership;
-
-	lockdep_assert_held(&group->mutex);
-
-	section->put = own->owner;
-	own->owner = NULL;
-	own->claims = 0;
-	own->attaches = 0;
-	own->reserved = false;
-	own->pid = 0;
-	own->comm[0] = '\0';
-	changed(group);
-	iommu_owner_report_release(group, section->put);
+	iommu_owner_changed(group);
 }
 
 /*
@@ -284,14 +276,16 @@ static void forget_owner(struct iommu_owner_section *section)
 void iommu_owner_device_removed(struct iommu_owner_section *section)
 {
 	struct iommu_group *group = section->group;
+	struct iommu_ownership *own = &group->ownership;
 
-	changed(group);
+	iommu_owner_changed(group);
 	if (!list_empty(&group->devices))
 		return;
 	__iommu_group_remove_pasids(group);
-	group->ownership.quarantined = false;
-	if (group->ownership.owner)
-		forget_owner(section);
+	own->quarantine = NULL;
+	own->retry = false;
+	if (own->owner && !own->ending)
+		iommu_owner_begin_end(section, IOMMU_OWNER_REMOVED);
 }
 
 /**
@@ -311,14 +305,16 @@ int iommu_device_use_default_domain(struct device *dev)
 {
 	/* Caller is the driver core during the pre-probe path */
 	struct iommu_group *group = dev->iommu_group;
+	struct iommu_owner_section section;
 	struct group_device *gdev;
 	int ret = 0;
 
 	if (!group)
 		return 0;
 
-	mutex_lock(&group->mutex);
-	gdev = find_device(group, dev);
+	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, dev);
+	gdev = iommu_owner_find_device(group, dev);
 	if (!group->default_domain || !gdev) {
 		/* We may race against bus_iommu_probe() finalising groups */
 		ret = -EPROBE_DEFER;
@@ -327,12 +323,14 @@ int iommu_device_use_default_domain(struct device *dev)
 		    (group->domain != group->default_domain ||
 		     !xa_empty(&group->pasid_array)))) {
 		iommu_owner_report_refused_probe(group, dev);
+		gdev->refused = true;
 		ret = -EBUSY;
 	} else {
 		gdev->driver = dev->driver;
-		changed(group);
+		gdev->refused = false;
+		iommu_owner_changed(group);
 	}
-	mutex_unlock(&group->mutex);
+	iommu_owner_end(&section);
 	return ret;
 }
 
@@ -357,15 +355,31 @@ void iommu_device_unuse_default_domain(struct device *dev)
 		return;
 
 	mutex_lock(&group->mutex);
-	gdev = find_device(group, dev);
+	gdev = iommu_owner_find_device(group, dev);
 	/* No driver is recorded if the group is younger than the binding */
 	if (gdev && gdev->driver) {
 		gdev->driver = NULL;
-		changed(group);
+		iommu_owner_changed(group);
 		if (!group->ownership.owner && !kernel_user(group, NULL))
 			__iommu_group_remove_pasids(group);
 	}
 	mutex_unlock(&group->mutex);
+}
+
+/* Count the group of @own among those of @owner. */
+static int hold(struct iommu_owner *owner, struct iommu_ownership *own)
+{
+	guard(spinlock)(&owner->lock);
+	if (owner->revoked)
+		return -ESTALE;
+	list_add_tail(&own->node, &owner->groups);
+	return 0;
+}
+
+static void let_go(struct iommu_owner *owner, struct iommu_ownership *own)
+{
+	guard(spinlock)(&owner->lock);
+	list_del(&own->node);
 }
 
 /*
@@ -382,16 +396,22 @@ static int take(struct iommu_group *group, struct iommu_owner *owner,
 
 	if (list_empty(&group->devices) || !group->default_domain)
 		return -ENODEV;
+	iommu_owner_retry_quiet(group, NULL);
 	if (in_use(group, lender))
 		return -EBUSY;
 
 	ret = __iommu_group_alloc_blocking_domain(group);
 	if (ret)
 		return ret;
-	ret = __iommu_group_set_domain_internal(group, group->blocking_domain,
-						0);
+	ret = hold(owner, own);
 	if (ret)
 		return ret;
+	ret = __iommu_group_set_domain_internal(group, group->blocking_domain,
+						0);
+	if (ret) {
+		let_go(owner, own);
+		return ret;
+	}
 
 	own->owner = iommu_owner_get(owner);
 	own->pid = task_tgid_nr(current);
@@ -399,9 +419,10 @@ static int take(struct iommu_group *group, struct iommu_owner *owner,
 	return 0;
 }
 
-static int claim(struct iommu_group *group, struct iommu_owner *owner,
+static int claim(struct iommu_owner_section *section, struct iommu_owner *owner,
 		 struct device *lender)
 {
+	struct iommu_group *group = section->group;
 	struct iommu_ownership *own = &group->ownership;
 	int ret = 0;
 
@@ -409,53 +430,18 @@ static int claim(struct iommu_group *group, struct iommu_owner *owner,
 
 	if (own->owner != owner)
 		ret = take(group, owner, lender);
+	else if (own->ending)
+		ret = -EBUSY;
 	if (ret) {
 		if (ret == -EBUSY)
 			iommu_owner_report_refused_claim(group, owner->name);
 		return ret;
 	}
 	own->claims++;
-	changed(group);
+	section->claimed = owner;
+	iommu_owner_changed(group);
 	iommu_owner_report_claim(group);
 	return 0;
-}
-
-/* Take away all that the owner has attached. */
-static int block_dma(struct iommu_group *group)
-{
-	lockdep_assert_held(&group->mutex);
-
-	group->ownership.attaches = 0;
-	__iommu_group_remove_pasids(group);
-	return __iommu_group_set_domain_internal(group, group->blocking_domain,
-						 IOMMU_SET_DOMAIN_MUST_SUCCEED);
-}
-
-/*
- * End the ownership. DMA is blocked before anything else, so that the devices
- * never see the default domain while the owner still has them. The default
- * domain comes back unless @quarantine says otherwise or it cannot be attached.
- */
-static void end_ownership(struct iommu_owner_section *section, bool quarantine)
-{
-	struct iommu_group *group = section->group;
-	const char *why = NULL;
-
-	lockdep_assert_held(&group->mutex);
-
-	if (quarantine)
-		why = "the devices are not known to be quiet";
-	if (block_dma(group))
-		why = "DMA cannot be blocked";
-	forget_owner(section);
-
-	if (!why && __iommu_group_set_domain_internal(group,
-						      group->default_domain, 0))
-		why = "the default domain cannot be attached";
-	if (why) {
-		group->ownership.quarantined = true;
-		pr_err("group %d: quarantined: %s\n", group->id, why);
-	}
 }
 
 /* Drop one claim; the last one ends the ownership or leaves a reservation. */
@@ -471,14 +457,15 @@ static int release(struct iommu_owner_section *section,
 		return ret;
 
 	if (own->claims == 1 && !own->reserved) {
-		end_ownership(section, false);
+		iommu_owner_begin_end(section, IOMMU_OWNER_RELEASED);
 		return 0;
 	}
-	if (!--own->claims && block_dma(group)) {
-		end_ownership(section, true);
+	if (!--own->claims && iommu_owner_block_dma(group)) {
+		own->quarantine = "DMA cannot be blocked";
+		iommu_owner_begin_end(section, IOMMU_OWNER_RELEASED);
 		return 0;
 	}
-	changed(group);
+	iommu_owner_changed(group);
 	iommu_owner_report_release(group, owner);
 	return 0;
 }
@@ -495,7 +482,8 @@ static int release(struct iommu_owner_section *section,
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EBUSY if a driver or another owner has the group, or it is in
- * quarantine; -ENODEV if it has no device or is not set up yet; -ENOMEM; or the
+ * quarantine, or the last ownership has not ended yet; -ESTALE if @owner has
+ * been revoked; -ENODEV if it has no device or is not set up yet; -ENOMEM; or the
  * error of the IOMMU driver that could not block DMA.
  */
 int iommu_owner_claim_group(struct iommu_owner *owner,
@@ -505,7 +493,7 @@ int iommu_owner_claim_group(struct iommu_owner *owner,
 	int ret;
 
 	iommu_owner_begin(&section, group);
-	ret = claim(group, owner, NULL);
+	ret = claim(&section, owner, NULL);
 	iommu_owner_end(&section);
 	return ret;
 }
@@ -600,7 +588,7 @@ int iommu_owner_handover_device(struct iommu_owner *owner, struct device *dev)
 
 	iommu_owner_begin(&section, group);
 	if (list_is_singular(&group->devices))
-		ret = claim(group, owner, dev);
+		ret = claim(&section, owner, dev);
 	else
 		ret = -EINVAL;
 	iommu_owner_end(&section);
@@ -628,9 +616,11 @@ int iommu_owner_reserve_group(struct iommu_owner *owner,
 	iommu_owner_begin(&section, group);
 	if (group->ownership.owner != owner)
 		ret = take(group, owner, NULL);
+	else if (group->ownership.ending)
+		ret = -EBUSY;
 	if (!ret) {
 		group->ownership.reserved = true;
-		changed(group);
+		iommu_owner_changed(group);
 		iommu_owner_report_claim(group);
 	} else if (ret == -EBUSY) {
 		iommu_owner_report_refused_claim(group, owner->name);
@@ -665,188 +655,11 @@ int iommu_owner_unreserve_group(struct iommu_owner *owner,
 		ret = -EACCES;
 	} else {
 		own->reserved = false;
-		changed(group);
+		iommu_owner_changed(group);
 		if (!own->claims)
-			end_ownership(&section, false);
+			iommu_owner_begin_end(&section, IOMMU_OWNER_RELEASED);
 	}
 	iommu_owner_end(&section);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_owner_unreserve_group);
-
-/**
- * iommu_owner_quarantine_group() - End an ownership without trust
- * @owner: The owner.
- * @group: The group; the caller has a reference.
- *
- * For an owner whose devices could not be made quiet. All its claims and its
- * reservation are gone afterwards, DMA is blocked and no driver binds until
- * iommu_owner_clear_quarantine().
- *
- * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -ESTALE if the ownership has ended; -EACCES if another owner has
- * the group.
- */
-int iommu_owner_quarantine_group(struct iommu_owner *owner,
-				 struct iommu_group *group)
-{
-	struct iommu_owner_section section;
-	int ret = 0;
-
-	iommu_owner_begin(&section, group);
-	if (!group->ownership.owner)
-		ret = -ESTALE;
-	else if (group->ownership.owner != owner)
-		ret = -EACCES;
-	else
-		end_ownership(&section, true);
-	iommu_owner_end(&section);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iommu_owner_quarantine_group);
-
-/**
- * iommu_owner_clear_quarantine() - Trust the devices of a group again
- * @group: The group; the caller has a reference.
- *
- * The default domain returns and drivers may bind.
- *
- * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -EINVAL if @group is not in quarantine; or the error of the IOMMU
- * driver that could not attach the default domain: the quarantine goes on.
- */
-int iommu_owner_clear_quarantine(struct iommu_group *group)
-{
-	struct iommu_owner_section section;
-	int ret = -EINVAL;
-
-	iommu_owner_begin(&section, group);
-	if (group->ownership.quarantined) {
-		ret = __iommu_group_set_domain_internal(group,
-							group->default_domain,
-							0);
-		if (!ret)
-			group->ownership.quarantined = false;
-	}
-	iommu_owner_end(&section);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iommu_owner_clear_quarantine);
-
-/**
- * iommu_owner_attach_group() - Attach a domain to a group as its owner
- * @owner: The owner of @group.
- * @domain: The domain to attach.
- * @group: The group; the caller has a reference.
- *
- * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -ESTALE or -EACCES if @owner has no claim on @group; -EBUSY if it
- * has attached another domain; -EINVAL if the domain does not fit; or the
- * error of the IOMMU driver.
- */
-int iommu_owner_attach_group(struct iommu_owner *owner,
-			     struct iommu_domain *domain,
-			     struct iommu_group *group)
-{
-	int ret;
-
-	mutex_lock(&group->mutex);
-	ret = iommu_owner_check(group, owner);
-	if (!ret)
-		ret = __iommu_attach_group(domain, group);
-	mutex_unlock(&group->mutex);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iommu_owner_attach_group);
-
-/**
- * iommu_owner_detach_group() - Detach the domain of a group as its owner
- * @owner: The owner of @group.
- * @domain: The domain that is attached.
- * @group: The group; the caller has a reference.
- *
- * DMA is blocked afterwards.
- *
- * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -ESTALE or -EACCES if @owner has no claim on @group; -EINVAL if
- * another domain is attached, or this one by iommu_owner_attach_device().
- */
-int iommu_owner_detach_group(struct iommu_owner *owner,
-			     struct iommu_domain *domain,
-			     struct iommu_group *group)
-{
-	int ret;
-
-	mutex_lock(&group->mutex);
-	ret = iommu_owner_check(group, owner);
-	if (!ret && (group->domain != domain || group->ownership.attaches))
-		ret = -EINVAL;
-	if (!ret)
-		__iommu_group_set_core_domain(group);
-	mutex_unlock(&group->mutex);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iommu_owner_detach_group);
-
-/**
- * iommu_owner_attach_device() - Attach a domain for one of several devices
- * @owner: The owner of the group of @dev.
- * @domain: The domain to attach.
- * @dev: The device.
- *
- * Several devices of a group may attach the same domain on behalf of the same
- * owner; the attaches are counted and the domain stays until the last one is
- * detached.
- *
- * Context: May sleep. Takes the mutex of the group.
- * Return: As iommu_owner_attach_group(); -ENODEV if @dev has no group.
- */
-int iommu_owner_attach_device(struct iommu_owner *owner,
-			      struct iommu_domain *domain, struct device *dev)
-{
-	struct iommu_group *group = dev->iommu_group;
-	int ret;
-
-	if (!group)
-		return -ENODEV;
-
-	mutex_lock(&group->mutex);
-	ret = iommu_owner_check(group, owner);
-	if (!ret && !(group->ownership.attaches && group->domain == domain))
-		ret = __iommu_attach_group(domain, group);
-	if (!ret)
-		group->ownership.attaches++;
-	mutex_unlock(&group->mutex);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iommu_owner_attach_device);
-
-/**
- * iommu_owner_detach_device() - Undo iommu_owner_attach_device()
- * @owner: The owner of the group of @dev.
- * @domain: The domain that was attached.
- * @dev: The device.
- *
- * Context: May sleep. Takes the mutex of the group.
- * Return: 0; -ESTALE or -EACCES if @owner has no claim on the group; -EINVAL
- * if @domain is not attached; -ENODEV if @dev has no group.
- */
-int iommu_owner_detach_device(struct iommu_owner *owner,
-			      struct iommu_domain *domain, struct device *dev)
-{
-	struct iommu_group *group = dev->iommu_group;
-	int ret;
-
-	if (!group)
-		return -ENODEV;
-
-	mutex_lock(&group->mutex);
-	ret = iommu_owner_check(group, owner);
-	if (!ret && (group->domain != domain || !group->ownership.attaches))
-		ret = -EINVAL;
-	if (!ret && !--group->ownership.attaches)
-		__iommu_group_set_core_domain(group);
-	mutex_unlock(&group->mutex);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iommu_owner_detach_device);

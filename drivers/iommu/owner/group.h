@@ -10,39 +10,50 @@ struct attribute_group;
 /**
  * struct iommu_ownership - Who has a group
  * @owner: The owner, with a reference; NULL while the group is the kernel's.
+ * @node: Entry in the groups of @owner, until the ownership begins to end.
  * @generation: Moves with every change of what a report shows.
  * @claims: Claims of @owner. Zero with an @owner: the group is reserved.
  * @attaches: Shared attaches of the current domain by @owner.
  * @pid: Process that claimed or reserved the group first.
  * @comm: Command of that process.
+ * @quarantine: Why DMA stays blocked and no driver binds, or NULL. With an
+ *	@owner only while its ownership ends.
  * @reserved: @owner keeps the group when its last claim goes.
- * @quarantined: DMA stays blocked and no driver binds. Never with an @owner.
+ * @ending: DMA is blocked for good, but @owner has not gone yet: watches are
+ *	told, devices are made quiet.
+ * @retry: In quarantine only because a device was in use by another task.
  *
  * Protected by the mutex of the group. The kernel's own use is not counted
  * here: it is the set of devices in the group that have a driver recorded.
  */
 struct iommu_ownership {
 	struct iommu_owner *owner;
+	struct list_head node;
 	u64 generation;
 	unsigned int claims;
 	unsigned int attaches;
 	pid_t pid;
 	char comm[TASK_COMM_LEN];
+	const char *quarantine;
 	bool reserved;
-	bool quarantined;
+	bool ending;
+	bool retry;
 };
 
 /**
  * struct iommu_owner_section - A critical section that may change an ownership
  * @group: The group; its mutex is held from begin to end.
- * @kind: Kind at the beginning. A change is reported after the mutex is
- *	released.
- * @put: Owner whose reference is dropped after the mutex is released.
+ * @kind: Kind at the beginning. A change is reported.
+ * @reason: Why the ownership of @ended ends.
+ * @ended: Owner whose ownership the section ends.
+ * @claimed: Owner that has claimed the group in this section.
  */
 struct iommu_owner_section {
 	struct iommu_group *group;
 	enum iommu_owner_kind kind;
-	struct iommu_owner *put;
+	enum iommu_owner_reason reason;
+	struct iommu_owner *ended;
+	struct iommu_owner *claimed;
 };
 
 void iommu_owner_begin(struct iommu_owner_section *section,

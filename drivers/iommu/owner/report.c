@@ -5,12 +5,15 @@
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/device.h>
 #include <linux/export.h>
 #include <linux/kobject.h>
+#include <linux/llist.h>
 #include <linux/lockdep.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
+#include <linux/workqueue.h>
 
 #include "owner.h"
 
@@ -113,23 +116,74 @@ void iommu_owner_report_refused_claim(struct iommu_group *group,
 				    own->owner ? own->comm : "-", own->pid);
 }
 
+/**
+ * struct kind_event - A change of kind that has not been told yet
+ * @node: Entry in the events.
+ * @group: The group, with a reference.
+ * @generation: Generation of the change.
+ * @kind: The new kind.
+ */
+struct kind_event {
+	struct llist_node node;
+	struct iommu_group *group;
+	u64 generation;
+	enum iommu_owner_kind kind;
+};
+
+static LLIST_HEAD(kind_events);
+
+/* Everybody can read a uevent: it says what has changed, not who has it. */
+static void send_uevent(const struct kind_event *event)
+{
+	char kind[32], generation[48];
+	char *envp[3] = { kind, generation, NULL };
+
+	snprintf(kind, sizeof(kind), "IOMMU_OWNER_KIND=%s",
+		 iommu_owner_kind_name(event->kind));
+	snprintf(generation, sizeof(generation), "IOMMU_OWNER_GENERATION=%llu",
+		 event->generation);
+	kobject_uevent_env(&event->group->kobj, KOBJ_CHANGE, envp);
+}
+
+static void send_kind_events(struct work_struct *work)
+{
+	struct kind_event *event, *next;
+	struct llist_node *events;
+
+	events = llist_reverse_order(llist_del_all(&kind_events));
+	llist_for_each_entry_safe(event, next, events, node) {
+		send_uevent(event);
+		iommu_group_put(event->group);
+		kfree(event);
+	}
+}
+
+static DECLARE_DELAYED_WORK(kind_work, send_kind_events);
+
 /*
- * Everybody can read a uevent: it says what has changed, not who holds the
- * group. Two of them may arrive in the wrong order; the generation tells.
+ * A uevent costs more than a claim, and nothing may call back here: it is sent
+ * a little later, each one and in order.
  */
 void iommu_owner_report_kind(struct iommu_group *group,
-			     enum iommu_owner_kind kind, u64 generation)
+			     enum iommu_owner_kind kind)
 {
-	char kind_env[32], generation_env[48];
-	char *envp[3] = { kind_env, generation_env, NULL };
+	struct kind_event *event;
 
-	lockdep_assert_not_held(&group->mutex);
-	snprintf(kind_env, sizeof(kind_env), "IOMMU_OWNER_KIND=%s",
-		 iommu_owner_kind_name(kind));
-	snprintf(generation_env, sizeof(generation_env),
-		 "IOMMU_OWNER_GENERATION=%llu", generation);
-	kobject_uevent_env(&group->kobj, KOBJ_CHANGE, envp);
+	lockdep_assert_held(&group->mutex);
+
+	event = kmalloc(sizeof(*event), GFP_KERNEL | __GFP_NOFAIL);
+	event->group = iommu_group_ref_get(group);
+	event->generation = group->ownership.generation;
+	event->kind = kind;
+	if (llist_add(&event->node, &kind_events))
+		schedule_delayed_work(&kind_work, 1);
 }
+
+VISIBLE_IF_KUNIT void iommu_owner_flush_uevents(void)
+{
+	flush_delayed_work(&kind_work);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevents);
 
 /**
  * iommu_owner_group_viable() - Would a claim by a new owner succeed now?
@@ -211,6 +265,7 @@ int iommu_owner_snapshot(struct iommu_group *group,
 	info->generation = own->generation;
 	info->kind = iommu_owner_group_kind(group);
 	strscpy(info->name, iommu_owner_group_holder(group));
+	info->quarantine = own->quarantine;
 	if (own->owner) {
 		strscpy(info->comm, own->comm);
 		info->pid = own->pid;
@@ -298,11 +353,36 @@ OWNER_ATTR(holder, 0400);
 OWNER_ATTR(generation, 0444);
 OWNER_ATTR(blockers, 0444);
 
+static ssize_t quarantine_emit(const struct iommu_owner_info *info, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", info->quarantine ?: "");
+}
+
+static ssize_t quarantine_show(struct iommu_group *group, char *buf)
+{
+	return show(group, buf, quarantine_emit);
+}
+
+static ssize_t quarantine_store(struct iommu_group *group, const char *buf,
+				size_t count)
+{
+	int ret;
+
+	if (!sysfs_streq(buf, "clear"))
+		return -EINVAL;
+	ret = iommu_owner_clear_quarantine(group);
+	return ret ?: count;
+}
+
+static struct iommu_group_attribute owner_attr_quarantine =
+	__ATTR(quarantine, 0644, quarantine_show, quarantine_store);
+
 static struct attribute *owner_attrs[] = {
 	&owner_attr_kind.attr,
 	&owner_attr_holder.attr,
 	&owner_attr_generation.attr,
 	&owner_attr_blockers.attr,
+	&owner_attr_quarantine.attr,
 	NULL
 };
 

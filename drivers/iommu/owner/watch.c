@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * End of an ownership: who is told, in which order, exactly once
+ *
+ * An ownership is an owner and a group. It ends in these steps:
+ *
+ *	1. no operation of the owner may start, DMA is blocked: under the mutex
+ *	   of the group, in iommu_owner_begin_end()
+ *	2. watches are told, those of the CPU side before those of the devices
+ *	3. devices are made quiet
+ *	4. the default domain returns, or the group goes into quarantine
+ *
+ * Who begins the end carries it through; the mutex of the group is dropped in
+ * steps 2 and 3. There is no lock over the callbacks: an owner may end because
+ * VFIO closes it, with the locks of VFIO held, or because it is revoked, and
+ * then the watches of VFIO take the same locks.
+ */
+#define pr_fmt(fmt) "iommu-owner: " fmt
+
+#include <linux/export.h>
+#include <linux/iommu.h>
+
+#include "owner.h"
+
+static bool other_vm(struct iommu_owner *owner,
+		     struct iommu_owner_watch *watch)
+{
+	struct iommu_owner_watch *other;
+
+	lockdep_assert_held(&owner->lock);
+
+	list_for_each_entry(other, &owner->watches, node)
+		if (other->vm && !other->dead &&
+		    other->vm->kvm != watch->vm->kvm)
+			return true;
+	return false;
+}
+
+/**
+ * iommu_owner_watch() - Be told when ownerships of an owner end
+ * @owner: The owner. The watch keeps a reference.
+ * @watch: The watch, with &iommu_owner_watch.ops, .class and .vm filled in. Must
+ *	stay until iommu_owner_unwatch() has returned.
+ *
+ * The watch is told of each end that begins from now on, once. A watch with a
+ * VM also associates the owner with that VM.
+ *
+ * Context: Any. Takes the lock of the owner.
+ * Return: 0; -EBUSY if @owner is associated with another VM; -ESTALE if @owner
+ * has been revoked.
+ */
+int iommu_owner_watch(struct iommu_owner *owner,
+		      struct iommu_owner_watch *watch)
+{
+	struct iommu_owner_watch *pos;
+
+	guard(spinlock)(&owner->lock);
+	if (owner->revoked)
+		return -ESTALE;
+	if (watch->vm && other_vm(owner, watch))
+		return -EBUSY;
+
+	list_for_each_entry(pos, &owner->watches, node)
+		if (pos->class > watch->class)
+			break;
+	list_add_tail(&watch->node, &pos->node);
+	watch->owner = iommu_owner_get(owner);
+	watch->users = 0;
+	watch->dead = false;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_watch);
+
+/**
+ * iommu_owner_unwatch() - Be told no more
+ * @watch: The watch; nothing happens if it does not watch an owner.
+ *
+ * Waits for a callback of @watch that is running, so the caller has no lock
+ * that the callback takes.
+ *
+ * Context: May sleep. Not from a callback of @watch.
+ */
+void iommu_owner_unwatch(struct iommu_owner_watch *watch)
+{
+	struct iommu_owner *owner = watch->owner;
+
+	if (!owner)
+		return;
+
+	spin_lock(&owner->lock);
+	watch->dead = true;
+	wait_event_cmd(owner->wait, !watch->users,
+		       spin_unlock(&owner->lock), spin_lock(&owner->lock));
+	list_del(&watch->node);
+	watch->owner = NULL;
+	spin_unlock(&owner->lock);
+	iommu_owner_put(owner);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_unwatch);
+
+/*
+ * Run the callbacks of @owner in order, claimed() if @end is NULL. A watch stays
+ * in its place in the list while its callback runs.
+ */
+static void tell(struct iommu_owner *owner, const struct iommu_owner_end *end)
+{
+	struct iommu_owner_watch *watch;
+
+	spin_lock(&owner->lock);
+	list_for_each_entry(watch, &owner->watches, node) {
+		if (watch->dead || !(end ? (void *)watch->ops->ended :
+					   (void *)watch->ops->claimed))
+			continue;
+		watch->users++;
+		spin_unlock(&owner->lock);
+
+		if (end)
+			watch->ops->ended(watch, end);
+		else
+			watch->ops->claimed(watch);
+
+		spin_lock(&owner->lock);
+		if (!--watch->users && watch->dead)
+			wake_up_all(&owner->wait);
+	}
+	spin_unlock(&owner->lock);
+}
+
+static bool watched(struct iommu_owner *owner)
+{
+	guard(spinlock)(&owner->lock);
+	return !list_empty(&owner->watches);
+}
+
+void iommu_owner_tell_claim(struct iommu_owner *owner)
+{
+	if (watched(owner))
+		tell(owner, NULL);
+}
+
+/* Take away all that the owner has attached. */
+int iommu_owner_block_dma(struct iommu_group *group)
+{
+	lockdep_assert_held(&group->mutex);
+
+	group->ownership.attaches = 0;
+	if (list_empty(&group->devices))
+		return 0;
+	__iommu_group_remove_pasids(group);
+	return __iommu_group_set_domain_internal(group, group->blocking_domain,
+						 IOMMU_SET_DOMAIN_MUST_SUCCEED);
+}
+
+/* Step 1. iommu_owner_end() does the others. */
+void iommu_owner_begin_end(struct iommu_owner_section *section,
+			   enum iommu_owner_reason reason)
+{
+	struct iommu_group *group = section->group;
+	struct iommu_ownership *own = &group->ownership;
+	struct iommu_owner *owner = own->owner;
+
+	lockdep_assert_held(&group->mutex);
+
+	own->ending = true;
+	own->claims = 0;
+	own->reserved = false;
+	iommu_owner_changed(group);
+	if (iommu_owner_block_dma(group))
+		own->quarantine = "DMA cannot be blocked";
+	iommu_owner_report_release(group, owner);
+
+	spin_lock(&owner->lock);
+	list_del(&own->node);
+	owner->ending++;
+	spin_unlock(&owner->lock);
+
+	section->ended = owner;
+	section->reason = reason;
+}
+
+static void forget_owner(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+	struct iommu_owner *owner = own->owner;
+
+	lockdep_assert_held(&group->mutex);
+
+	own->owner = NULL;
+	own->ending = false;
+	own->pid = 0;
+	own->comm[0] = '\0';
+	iommu_owner_changed(group);
+
+	spin_lock(&owner->lock);
+	if (!--owner->ending)
+		wake_up_all(&owner->wait);
+	spin_unlock(&owner->lock);
+}
+
+/* Steps 2 to 4. The caller drops the reference of the group to the owner. */
+void iommu_owner_finish(struct iommu_owner_section *section)
+{
+	struct iommu_group *group = section->group;
+	struct iommu_ownership *own = &group->ownership;
+	const struct iommu_owner_end end = {
+		.group = group->id,
+		.reason = section->reason,
+	};
+
+	lockdep_assert_held(&group->mutex);
+
+	if (watched(section->ended)) {
+		mutex_unlock(&group->mutex);
+		tell(section->ended, &end);
+		mutex_lock(&group->mutex);
+	}
+	if (!own->quarantine)
+		own->quarantine = iommu_owner_quiet_group(group, NULL);
+	forget_owner(group);
+
+	if (!own->quarantine && !list_empty(&group->devices) &&
+	    __iommu_group_set_domain_internal(group, group->default_domain, 0))
+		own->quarantine = "the default domain cannot be attached";
+	if (own->quarantine)
+		pr_err("group %d: quarantined: %s\n", group->id,
+		       own->quarantine);
+	else
+		iommu_owner_reprobe(group);
+}
+
+/* The group of @owner with the lowest number over @after, with a reference */
+struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner, int after)
+{
+	struct iommu_group *group, *next = NULL;
+	struct iommu_ownership *own;
+
+	guard(spinlock)(&owner->lock);
+	list_for_each_entry(own, &owner->groups, node) {
+		group = container_of(own, struct iommu_group, ownership);
+		if (group->id > after && (!next || group->id < next->id))
+			next = group;
+	}
+	return next ? iommu_group_ref_get(next) : NULL;
+}
+
+/**
+ * iommu_owner_revoke() - Take all groups back from an owner
+ * @owner: The owner; the caller has a reference.
+ *
+ * When this returns, all ownerships of @owner have ended, also those that
+ * another task has been ending: DMA is blocked, watches have been told. @owner
+ * cannot claim again. Revoking twice is the same as once.
+ *
+ * Context: May sleep. The caller has no lock that a watch of @owner takes.
+ */
+void iommu_owner_revoke(struct iommu_owner *owner)
+{
+	struct iommu_owner_section section;
+	struct iommu_group *group;
+
+	spin_lock(&owner->lock);
+	owner->revoked = true;
+	spin_unlock(&owner->lock);
+
+	while ((group = iommu_owner_next_group(owner, -1))) {
+		iommu_owner_begin(&section, group);
+		if (group->ownership.owner == owner && !group->ownership.ending)
+			iommu_owner_begin_end(&section, IOMMU_OWNER_REVOKED);
+		iommu_owner_end(&section);
+		iommu_group_put(group);
+	}
+
+	spin_lock(&owner->lock);
+	wait_event_cmd(owner->wait, !owner->ending,
+		       spin_unlock(&owner->lock), spin_lock(&owner->lock));
+	spin_unlock(&owner->lock);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_revoke);
