@@ -123,6 +123,7 @@ struct iommu_owner_vm {
  * @ops: Callbacks.
  * @class: When in the order.
  * @vm: The VM that the owner is associated with by this watch, or NULL.
+ * @group: The group to be told of, or NULL for all. Only compared.
  * @owner: The owner that is watched, with a reference, or NULL. This and what
  *	follows is private to the core.
  * @node: Entry in the watches of @owner.
@@ -133,6 +134,7 @@ struct iommu_owner_watch {
 	const struct iommu_owner_watch_ops *ops;
 	enum iommu_owner_watch_class class;
 	const struct iommu_owner_vm *vm;
+	const struct iommu_group *group;
 	struct iommu_owner *owner;
 	struct list_head node;
 	unsigned int users;

@@ -217,7 +217,7 @@ void iommu_owner_end(struct iommu_owner_section *section)
 
 	lockdep_assert_not_held(&group->mutex);
 	if (section->claimed)
-		iommu_owner_tell_claim(section->claimed);
+		iommu_owner_tell_claim(section->claimed, group);
 	iommu_owner_put(section->ended);
 }
 

@@ -63,7 +63,8 @@ int iommu_owner_block_dma(struct iommu_group *group);
 void iommu_owner_begin_end(struct iommu_owner_section *section,
 			   enum iommu_owner_reason reason);
 void iommu_owner_finish(struct iommu_owner_section *section);
-void iommu_owner_tell_claim(struct iommu_owner *owner);
+void iommu_owner_tell_claim(struct iommu_owner *owner,
+			    const struct iommu_group *group);
 struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 					   int after);
 

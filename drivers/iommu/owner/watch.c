@@ -39,8 +39,8 @@ static bool other_vm(struct iommu_owner *owner,
 /**
  * iommu_owner_watch() - Be told when ownerships of an owner end
  * @owner: The owner. The watch keeps a reference.
- * @watch: The watch, with &iommu_owner_watch.ops, .class and .vm filled in. Must
- *	stay until iommu_owner_unwatch() has returned.
+ * @watch: The watch, filled in up to &iommu_owner_watch.group. Must stay
+ *	until iommu_owner_unwatch() has returned.
  *
  * The watch is told of each end that begins from now on, once. A watch with a
  * VM also associates the owner with that VM.
@@ -102,14 +102,15 @@ EXPORT_SYMBOL_GPL(iommu_owner_unwatch);
  * Run the callbacks of @owner in order, claimed() if @end is NULL. A watch stays
  * in its place in the list while its callback runs.
  */
-static void tell(struct iommu_owner *owner, const struct iommu_owner_end *end)
+static void tell(struct iommu_owner *owner, const struct iommu_group *group,
+		 const struct iommu_owner_end *end)
 {
 	struct iommu_owner_watch *watch;
 
 	spin_lock(&owner->lock);
 	list_for_each_entry(watch, &owner->watches, node) {
-		if (watch->dead || !(end ? (void *)watch->ops->ended :
-					   (void *)watch->ops->claimed))
+		if (watch->dead || (watch->group && watch->group != group) ||
+		    (!end && !watch->ops->claimed))
 			continue;
 		watch->users++;
 		spin_unlock(&owner->lock);
@@ -132,10 +133,11 @@ static bool watched(struct iommu_owner *owner)
 	return !list_empty(&owner->watches);
 }
 
-void iommu_owner_tell_claim(struct iommu_owner *owner)
+void iommu_owner_tell_claim(struct iommu_owner *owner,
+			    const struct iommu_group *group)
 {
 	if (watched(owner))
-		tell(owner, NULL);
+		tell(owner, group, NULL);
 }
 
 /* Take away all that the owner has attached. */
@@ -211,7 +213,7 @@ void iommu_owner_finish(struct iommu_owner_section *section)
 
 	if (watched(section->ended)) {
 		mutex_unlock(&group->mutex);
-		tell(section->ended, &end);
+		tell(section->ended, group, &end);
 		mutex_lock(&group->mutex);
 	}
 	if (!own->quarantine)
