@@ -2,9 +2,9 @@
 /*
  * VFIO files and the owner of the IOMMU group
  *
- * A group file has an owner while it is open, and a device file that was opened
- * through its group has the same. A device file of its own has none before it
- * is bound, unless user space names one; from then on it is the one that has
+ * A group file has an owner while it is open, and a device file that is opened
+ * through its group gets the same. Another device file has none before it is
+ * bound, unless user space names one; from then on it is the one that has
  * claimed.
  *
  * A file can be added to a VM before it has an owner. The watch of the VM is
@@ -24,22 +24,39 @@ void vfio_owner_init(struct vfio_owner *own)
 	own->rights = IOMMU_OWNER_RIGHTS_ALL;
 }
 
+/* Also when a VM still watches the owner; its watch keeps a reference. */
 void vfio_owner_cleanup(struct vfio_owner *own)
 {
-	iommu_owner_put(own->owner);
-	own->owner = NULL;
-	own->rights = IOMMU_OWNER_RIGHTS_ALL;
+	struct iommu_owner *owner;
+
+	scoped_guard(spinlock, &own->lock) {
+		owner = own->owner;
+		own->owner = NULL;
+		own->rights = IOMMU_OWNER_RIGHTS_ALL;
+		own->watch = NULL;
+		own->file = NULL;
+	}
+	iommu_owner_put(owner);
+}
+
+/* A file that was revoked, and whose place another file has taken */
+static bool own_stale(struct vfio_owner *own, struct file *file)
+{
+	lockdep_assert_held(&own->lock);
+	return own->file && own->file != file;
 }
 
 /**
  * vfio_owner_set() - Set the owner of a file that has none yet
  * @own: What the file keeps of its owner.
  * @owner: The owner; a reference is taken.
+ * @rights: What the holder of the file may do with @owner.
  *
  * Return: 0; -EBUSY if the owner belongs to another VM than the file; -ESTALE
  * if it has been revoked.
  */
-int vfio_owner_set(struct vfio_owner *own, struct iommu_owner *owner)
+int vfio_owner_set(struct vfio_owner *own, struct iommu_owner *owner,
+		   u32 rights)
 {
 	int ret;
 
@@ -52,6 +69,7 @@ int vfio_owner_set(struct vfio_owner *own, struct iommu_owner *owner)
 			return ret;
 	}
 	own->owner = iommu_owner_get(owner);
+	own->rights = rights;
 	return 0;
 }
 
@@ -114,29 +132,26 @@ void vfio_device_put_kvm(struct vfio_device *device)
 	module_put(device->kvm_module);
 }
 
-static struct iommu_owner *own_owner(struct vfio_owner *own, u32 *rights)
+static struct iommu_owner *own_owner(struct vfio_owner *own, struct file *file,
+				     u32 *rights)
 {
 	guard(spinlock)(&own->lock);
+	if (own_stale(own, file))
+		return ERR_PTR(-ESTALE);
 	if (!own->owner)
 		return ERR_PTR(-ENODEV);
 	*rights = own->rights;
 	return iommu_owner_get(own->owner);
 }
 
-static int own_watch_now(struct vfio_owner *own,
-			 struct iommu_owner_watch *watch)
-{
-	guard(spinlock)(&own->lock);
-	if (!(own->rights & IOMMU_OWNER_RIGHT_ASSOCIATE))
-		return -EPERM;
-	return iommu_owner_watch(own->owner, watch);
-}
-
-static int own_watch(struct vfio_owner *own, struct iommu_owner_watch *watch)
+static int own_watch(struct vfio_owner *own, struct file *file,
+		     struct iommu_owner_watch *watch)
 {
 	int ret = 0;
 
 	guard(spinlock)(&own->lock);
+	if (own_stale(own, file))
+		return -ESTALE;
 	if (!(own->rights & IOMMU_OWNER_RIGHT_ASSOCIATE))
 		return -EPERM;
 	if (own->watch)
@@ -151,14 +166,15 @@ static int own_watch(struct vfio_owner *own, struct iommu_owner_watch *watch)
 static void own_unwatch(struct vfio_owner *own, struct iommu_owner_watch *watch)
 {
 	scoped_guard(spinlock, &own->lock)
-		own->watch = NULL;
+		if (own->watch == watch)
+			own->watch = NULL;
 	iommu_owner_unwatch(watch);
 }
 
 #if IS_ENABLED(CONFIG_VFIO_GROUP)
 static struct iommu_owner *group_owner(struct file *file, u32 *rights)
 {
-	return own_owner(&vfio_group_from_file(file)->own, rights);
+	return own_owner(&vfio_group_from_file(file)->own, file, rights);
 }
 
 static int group_set_owner(struct file *file, struct iommu_owner *owner,
@@ -170,6 +186,8 @@ static int group_set_owner(struct file *file, struct iommu_owner *owner,
 		return -EINVAL;
 
 	guard(mutex)(&group->group_lock);
+	if (group->opened_file != file)
+		return -ESTALE;
 	if (group->container || group->iommufd)
 		return -EBUSY;
 	return vfio_owner_replace(&group->own, owner, rights);
@@ -180,7 +198,7 @@ static int group_watch(struct file *file, struct iommu_owner_watch *watch)
 	struct vfio_group *group = vfio_group_from_file(file);
 
 	watch->group = READ_ONCE(group->iommu_group);
-	return own_watch(&group->own, watch);
+	return own_watch(&group->own, file, watch);
 }
 
 static void group_unwatch(struct file *file, struct iommu_owner_watch *watch)
@@ -214,63 +232,73 @@ void vfio_group_withdraw_owner(void)
 }
 #endif
 
-static struct vfio_owner *device_own(struct file *file)
+/* The device of @df, unless it has been taken away */
+static struct vfio_device *get_device_of(struct vfio_device_file *df)
 {
-	struct vfio_device_file *df = file->private_data;
-
-#if IS_ENABLED(CONFIG_VFIO_GROUP)
-	if (df->group)
-		return &df->group->own;
-#endif
-	return &df->own;
+	guard(spinlock)(&df->own.lock);
+	if (!df->registered || !vfio_device_try_get_registration(df->device))
+		return NULL;
+	return df->device;
 }
 
 static struct iommu_owner *device_owner(struct file *file, u32 *rights)
 {
-	return own_owner(device_own(file), rights);
+	struct vfio_device_file *df = file->private_data;
+
+	return own_owner(&df->own, file, rights);
 }
 
 static int device_set_owner(struct file *file, struct iommu_owner *owner,
 			    u32 rights)
 {
 	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device;
+	int ret;
 
 	if (df->group)
 		return -EINVAL;
 
-	guard(mutex)(&df->device->dev_set->lock);
-	if (df->access_granted)
-		return -EBUSY;
-	return vfio_owner_replace(&df->own, owner, rights);
+	device = get_device_of(df);
+	if (!device)
+		return -ESTALE;
+	mutex_lock(&device->dev_set->lock);
+	ret = df->access_granted ? -EBUSY :
+				   vfio_owner_replace(&df->own, owner, rights);
+	mutex_unlock(&device->dev_set->lock);
+	vfio_device_put_registration(device);
+	return ret;
 }
 
 static int device_watch(struct file *file, struct iommu_owner_watch *watch)
 {
 	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = get_device_of(df);
 
-	watch->group = df->device->dev->iommu_group;
-	/* The group has its owner already, and may have been added as well */
-	if (df->group)
-		return own_watch_now(device_own(file), watch);
-	return own_watch(&df->own, watch);
+	if (!device)
+		return -ESTALE;
+	watch->group = device->dev->iommu_group;
+	vfio_device_put_registration(device);
+	return own_watch(&df->own, file, watch);
 }
 
 static void device_unwatch(struct file *file, struct iommu_owner_watch *watch)
 {
 	struct vfio_device_file *df = file->private_data;
 
-	if (df->group)
-		iommu_owner_unwatch(watch);
-	else
-		own_unwatch(&df->own, watch);
+	own_unwatch(&df->own, watch);
 }
 
 static bool device_enforced_coherent(struct file *file)
 {
-	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = get_device_of(file->private_data);
+	bool ret;
 
-	return device_iommu_capable(df->device->dev,
-				    IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+	if (!device)
+		return true;
+	ret = device_iommu_capable(device->dev,
+				   IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+	vfio_device_put_registration(device);
+	return ret;
 }
 
 static struct iommu_owner_provider device_provider = {

@@ -94,13 +94,15 @@ struct iommu_owner_watch;
  * @ended: An ownership has ended: DMA is blocked and stays so until all watches
  *	have returned. Called once for each end, also for several groups at a
  *	time, and with locks of who released the group, if @end says released.
+ *	An error says that user space may still have access to a device: the
+ *	group goes into quarantine.
  * @claimed: The owner has claimed a group. Optional.
  *
  * In process context, with no lock of the IOMMU core held.
  */
 struct iommu_owner_watch_ops {
-	void (*ended)(struct iommu_owner_watch *watch,
-		      const struct iommu_owner_end *end);
+	int (*ended)(struct iommu_owner_watch *watch,
+		     const struct iommu_owner_end *end);
 	void (*claimed)(struct iommu_owner_watch *watch);
 };
 
@@ -241,6 +243,7 @@ int iommu_owner_watch(struct iommu_owner *owner,
 		      struct iommu_owner_watch *watch);
 void iommu_owner_unwatch(struct iommu_owner_watch *watch);
 void iommu_owner_revoke(struct iommu_owner *owner);
+bool iommu_owner_revoked(struct iommu_owner *owner);
 
 void iommu_owner_register_provider(struct iommu_owner_provider *provider);
 void iommu_owner_unregister_provider(struct iommu_owner_provider *provider);
@@ -364,6 +367,11 @@ static inline void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 
 static inline void iommu_owner_revoke(struct iommu_owner *owner)
 {
+}
+
+static inline bool iommu_owner_revoked(struct iommu_owner *owner)
+{
+	return false;
 }
 
 static inline void

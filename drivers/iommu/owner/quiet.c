@@ -32,7 +32,7 @@ static int mark(struct device *dev, bool used)
 	gdev = iommu_owner_find_device(group, dev);
 	if (!gdev)
 		return -ENODEV;
-	gdev->used = used;
+	gdev->used = used && group->ownership.owner;
 	return 0;
 }
 

@@ -100,12 +100,13 @@ EXPORT_SYMBOL_GPL(iommu_owner_unwatch);
 
 /*
  * Run the callbacks of @owner in order, claimed() if @end is NULL. A watch stays
- * in its place in the list while its callback runs.
+ * in its place in the list while its callback runs. Return the first error.
  */
-static void tell(struct iommu_owner *owner, const struct iommu_group *group,
-		 const struct iommu_owner_end *end)
+static int tell(struct iommu_owner *owner, const struct iommu_group *group,
+		const struct iommu_owner_end *end)
 {
 	struct iommu_owner_watch *watch;
+	int err, ret = 0;
 
 	spin_lock(&owner->lock);
 	list_for_each_entry(watch, &owner->watches, node) {
@@ -115,16 +116,19 @@ static void tell(struct iommu_owner *owner, const struct iommu_group *group,
 		watch->users++;
 		spin_unlock(&owner->lock);
 
+		err = 0;
 		if (end)
-			watch->ops->ended(watch, end);
+			err = watch->ops->ended(watch, end);
 		else
 			watch->ops->claimed(watch);
+		ret = ret ?: err;
 
 		spin_lock(&owner->lock);
 		if (!--watch->users && watch->dead)
 			wake_up_all(&owner->wait);
 	}
 	spin_unlock(&owner->lock);
+	return ret;
 }
 
 static bool watched(struct iommu_owner *owner)
@@ -209,13 +213,17 @@ void iommu_owner_finish(struct iommu_owner_section *section)
 		.reason = section->reason,
 	};
 
+	int ret = 0;
+
 	lockdep_assert_held(&group->mutex);
 
 	if (watched(section->ended)) {
 		mutex_unlock(&group->mutex);
-		tell(section->ended, group, &end);
+		ret = tell(section->ended, group, &end);
 		mutex_lock(&group->mutex);
 	}
+	if (ret)
+		own->quarantine = "user space may still have access";
 	if (!own->quarantine)
 		own->quarantine = iommu_owner_quiet_group(group, NULL);
 	forget_owner(group);
@@ -261,7 +269,7 @@ void iommu_owner_revoke(struct iommu_owner *owner)
 	struct iommu_group *group;
 
 	spin_lock(&owner->lock);
-	owner->revoked = true;
+	WRITE_ONCE(owner->revoked, true);
 	spin_unlock(&owner->lock);
 
 	while ((group = iommu_owner_next_group(owner, -1))) {
@@ -278,3 +286,16 @@ void iommu_owner_revoke(struct iommu_owner *owner)
 	spin_unlock(&owner->lock);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_revoke);
+
+/**
+ * iommu_owner_revoked() - Has an owner been revoked?
+ * @owner: The owner; the caller has a reference.
+ *
+ * Context: Any.
+ * Return: true once iommu_owner_revoke() has begun.
+ */
+bool iommu_owner_revoked(struct iommu_owner *owner)
+{
+	return READ_ONCE(owner->revoked);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_revoked);

@@ -273,7 +273,7 @@ int vfio_status(int group)
 
 const char *vfio_owner_name(enum vfio_path path)
 {
-	return path == PATH_CONTAINER ? "vfio" : "iommufd";
+	return path == PATH_CDEV ? "iommufd" : "vfio";
 }
 
 static void hold(struct holder *holder, enum vfio_path path,

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Take an open device away from the file that has it
+ *
+ * When the owner of the group is revoked, no operation of a device file may
+ * start any more, and its mappings are gone. The device is closed as soon as the
+ * operations that run have left, whether the file is closed or not: by then it
+ * can be opened by the next user, or lose its driver. What stays with the file
+ * until it is closed is the memory of the device and the module of the driver,
+ * which mappings refer to.
+ *
+ * An operation may wait for its user, in a page fault, for as long as the user
+ * likes. DMA is blocked by then. The group goes into quarantine if that takes
+ * too long.
+ */
+#include <linux/cleanup.h>
+#include <linux/iommu-owner.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/vfio.h>
+
+#include "vfio.h"
+
+#define VFIO_REVOKE_TIMEOUT	(5 * HZ)
+
+static void zap_mappings(struct vfio_device_file *df)
+{
+	unmap_mapping_range(df->device->inode->i_mapping, 0, 0, true);
+}
+
+/* From here on the device may go away. */
+static void vfio_df_unregister(struct vfio_device_file *df)
+{
+	bool registered;
+
+	scoped_guard(spinlock, &df->own.lock) {
+		registered = df->registered;
+		df->registered = false;
+	}
+	if (registered)
+		vfio_device_put_registration(df->device);
+}
+
+/* The last operation has left. */
+static void close_revoked(struct work_struct *work)
+{
+	struct vfio_device_file *df =
+		container_of(work, struct vfio_device_file, close_work);
+	struct vfio_device *device = df->device;
+
+	/* A page fault may have mapped again until now */
+	zap_mappings(df);
+
+	/* For vfio_df_put(). The device is open: its driver is there. */
+	get_device(device->dev);
+	get_device(&device->device);
+	df->module = device->dev->driver->owner;
+	__module_get(df->module);
+
+	vfio_df_close_file(df);
+	if (df->group)
+		vfio_group_revoke_container(df->group);
+	vfio_df_unregister(df);
+	complete_all(&df->closed);
+}
+
+static int df_ended(struct iommu_owner_watch *watch,
+		    const struct iommu_owner_end *end)
+{
+	struct vfio_device_file *df =
+		container_of(watch, struct vfio_device_file, end_watch);
+
+	/* Whoever releases a claim has closed the device */
+	if (end->reason != IOMMU_OWNER_REVOKED)
+		return 0;
+
+	WRITE_ONCE(df->revoked, true);
+	zap_mappings(df);
+	vfio_df_leave(df);
+	return wait_for_completion_timeout(&df->closed, VFIO_REVOKE_TIMEOUT) ?
+		0 : -EBUSY;
+}
+
+static const struct iommu_owner_watch_ops df_watch_ops = {
+	.ended = df_ended,
+};
+
+void vfio_df_init(struct vfio_device_file *df)
+{
+	vfio_owner_init(&df->own);
+	INIT_WORK(&df->close_work, close_revoked);
+	init_completion(&df->closed);
+	df->end_watch.ops = &df_watch_ops;
+	df->end_watch.class = IOMMU_OWNER_WATCH_DEVICE;
+}
+
+/**
+ * vfio_df_grant() - Give a device file access to its device
+ * @df: The file; its device has been opened and its group claimed.
+ *
+ * Context: The lock of the device set is held.
+ * Return: 0; -ESTALE if the owner has been revoked meanwhile.
+ */
+int vfio_df_grant(struct vfio_device_file *df)
+{
+	struct vfio_owner *own = vfio_df_own(df);
+	int ret;
+
+	lockdep_assert_held(&df->device->dev_set->lock);
+
+	if (own != &df->own) {
+		ret = vfio_owner_set(&df->own, own->owner, own->rights);
+		if (ret)
+			return ret;
+	}
+	refcount_set(&df->users, 1);
+	if (df->own.owner) {
+		df->end_watch.group = df->device->dev->iommu_group;
+		ret = iommu_owner_watch(df->own.owner, &df->end_watch);
+		if (ret)
+			return ret;
+	}
+	/*
+	 * Paired with smp_load_acquire() in vfio_df_enter() and
+	 * vfio_file_has_device_access()
+	 */
+	smp_store_release(&df->access_granted, true);
+	return 0;
+}
+
+/**
+ * vfio_df_end() - End the use of a device by its file
+ * @df: The file. No operation runs.
+ *
+ * Waits for a revocation that has begun.
+ *
+ * Context: May sleep. No lock of VFIO is held.
+ */
+void vfio_df_end(struct vfio_device_file *df)
+{
+	iommu_owner_unwatch(&df->end_watch);
+	if (READ_ONCE(df->revoked))
+		wait_for_completion(&df->closed);
+	else
+		vfio_df_close_file(df);
+}
+
+/* Free what the file has; the last use of it. */
+void vfio_df_put(struct vfio_device_file *df)
+{
+	struct vfio_device *device = df->device;
+
+	vfio_df_unregister(df);
+	if (READ_ONCE(df->revoked)) {
+		struct device *dev = device->dev;
+
+		put_device(&device->device);
+		put_device(dev);
+		module_put(df->module);
+	}
+	vfio_owner_cleanup(&df->own);
+	kfree(df);
+}
+
+/**
+ * vfio_file_enter() - Begin an operation on a device file
+ * @file: The device file.
+ *
+ * For operations that the file does not see, such as a page fault of a mapping.
+ * The device is valid only in between.
+ *
+ * Context: Any.
+ * Return: 0; the caller calls vfio_file_leave() when it is done. -ESTALE if the
+ * device has been taken away, -EINVAL if it was never given.
+ */
+int vfio_file_enter(struct file *file)
+{
+	return vfio_df_enter(file->private_data);
+}
+EXPORT_SYMBOL_GPL(vfio_file_enter);
+
+/**
+ * vfio_file_leave() - End what vfio_file_enter() began
+ * @file: The device file.
+ *
+ * Context: Any.
+ */
+void vfio_file_leave(struct file *file)
+{
+	vfio_df_leave(file->private_data);
+}
+EXPORT_SYMBOL_GPL(vfio_file_leave);
