@@ -546,3 +546,20 @@ int monitor_ask(const char *command, const char *arguments)
 	close(fd);
 	return ret;
 }
+
+bool monitor_gone(const char *id)
+{
+	__u64 end = now_ms() + WAIT_MS;
+	char arguments[128];
+	int ret;
+
+	snprintf(arguments, sizeof(arguments),
+		 "'path':'/machine/peripheral/%s','property':'type'", id);
+	do {
+		ret = monitor_ask("qom-get", arguments);
+		if (ret)
+			return ret == -EIO;
+		nap(20);
+	} while (now_ms() < end);
+	return false;
+}

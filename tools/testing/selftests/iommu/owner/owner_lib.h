@@ -163,5 +163,7 @@ __u64 page_physical(const unsigned char *page);
 bool monitor_there(void);
 /* A command of QMP, and its arguments as the inside of a JSON object */
 int monitor_ask(const char *command, const char *arguments);
+/* Wait until QEMU has no device of this id */
+bool monitor_gone(const char *id);
 
 #endif /* __IOMMU_OWNER_LIB_H */
