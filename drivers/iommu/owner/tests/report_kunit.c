@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests: snapshots, sysfs attributes and tracepoints
+ * KUnit tests: snapshots, sysfs attributes, uevents and tracepoints
  */
 #include <linux/kernfs.h>
 #include <linux/tracepoint.h>
@@ -238,21 +238,41 @@ static void generation_stays_without_change(struct kunit *test)
 
 /* sysfs */
 
-/* Read a file of the group, as sysfs would for a reader. */
-static ssize_t read_attribute(struct kunit *test, struct iommu_group *group,
-			      const char *name, umode_t *mode, char *buf)
+static struct kernfs_node *owner_file(struct kunit *test,
+				      struct iommu_group *group,
+				      const char *name)
 {
 	struct kernfs_node *dir, *file;
-	ssize_t ret;
 
 	dir = kernfs_find_and_get(group->kobj.sd, "owner");
 	KUNIT_ASSERT_NOT_NULL(test, dir);
 	file = kernfs_find_and_get(dir, name);
 	kernfs_put(dir);
 	KUNIT_ASSERT_NOT_NULL_MSG(test, file, "%s", name);
+	return file;
+}
+
+/* Read a file of the group, as sysfs would for a reader. */
+static ssize_t read_attribute(struct kunit *test, struct iommu_group *group,
+			      const char *name, umode_t *mode, char *buf)
+{
+	struct kernfs_node *file = owner_file(test, group, name);
+	ssize_t ret;
 
 	*mode = file->mode & 0777;
 	ret = group->kobj.ktype->sysfs_ops->show(&group->kobj, file->priv, buf);
+	kernfs_put(file);
+	return ret;
+}
+
+static ssize_t write_attribute(struct kunit *test, struct iommu_group *group,
+			       const char *name, const char *text)
+{
+	struct kernfs_node *file = owner_file(test, group, name);
+	ssize_t ret;
+
+	ret = group->kobj.ktype->sysfs_ops->store(&group->kobj, file->priv,
+						  text, strlen(text));
 	kernfs_put(file);
 	return ret;
 }
@@ -332,6 +352,254 @@ static void attributes_of_owned_group(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
 	expect_attribute(test, group, "kind", 0444, "quarantine\n");
 	expect_holder(test, group, 0, "kernel", "-");
+}
+
+static void quarantine_is_shown_and_cleared(struct kunit *test)
+{
+	static const char * const wrong[] = { "", "\n", "1", "cleared", "c" };
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	expect_attribute(test, group, "quarantine", 0644, "\n");
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			write_attribute(test, group, "quarantine", "clear"));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	expect_attribute(test, group, "quarantine", 0644, "\n");
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			write_attribute(test, group, "quarantine", "clear"));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	mock_fail_quiet(mdev, -EIO, 1);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	expect_attribute(test, group, "quarantine", 0644,
+			 "a device cannot be made quiet\n");
+	for (unsigned int i = 0; i < ARRAY_SIZE(wrong); i++)
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    write_attribute(test, group, "quarantine",
+						    wrong[i]), "%s", wrong[i]);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+
+	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
+	KUNIT_EXPECT_EQ(test, -EIO,
+			write_attribute(test, group, "quarantine", "clear\n"));
+	KUNIT_EXPECT_EQ(test, 6,
+			write_attribute(test, group, "quarantine", "clear\n"));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+	expect_attribute(test, group, "quarantine", 0644, "\n");
+}
+
+/* Uevents, as the kset of the groups sees them go */
+
+#define UEVENTS 16
+
+struct uevents {
+	struct kset *kset;
+	const struct kset_uevent_ops *saved;
+	struct iommu_group *group;
+	unsigned int count;
+	char kind[UEVENTS][16];
+	u64 generation[UEVENTS];
+};
+
+static struct uevents *uevents;
+
+static void parse_uevent(const struct kobj_uevent_env *env)
+{
+	unsigned int n = uevents->count++;
+	unsigned int known = 0;
+
+	if (n >= UEVENTS)
+		return;
+	for (int i = 0; i < env->envp_idx; i++) {
+		known += sscanf(env->envp[i], "IOMMU_OWNER_KIND=%15s",
+				uevents->kind[n]);
+		known += sscanf(env->envp[i], "IOMMU_OWNER_GENERATION=%llu",
+				&uevents->generation[n]);
+		known += !strcmp(env->envp[i], "ACTION=change");
+		known += !strcmp(env->envp[i], "SUBSYSTEM=iommu_groups");
+	}
+	if (known != 4)
+		strscpy(uevents->kind[n], "incomplete");
+}
+
+static int see_uevent(const struct kobject *kobj, struct kobj_uevent_env *env)
+{
+	if (&uevents->group->kobj == kobj)
+		parse_uevent(env);
+	return 0;
+}
+
+static const struct kset_uevent_ops see_uevent_ops = {
+	.uevent = see_uevent,
+};
+
+static void stop_uevents(void *unused)
+{
+	iommu_owner_flush_uevents();
+	uevents->kset->uevent_ops = uevents->saved;
+}
+
+static void see_uevents(struct kunit *test, struct iommu_group *group)
+{
+	iommu_owner_flush_uevents();
+	uevents = kunit_kzalloc(test, sizeof(*uevents), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, uevents);
+	uevents->group = group;
+	uevents->kset = group->kobj.kset;
+	uevents->saved = uevents->kset->uevent_ops;
+	uevents->kset->uevent_ops = &see_uevent_ops;
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, stop_uevents, NULL));
+}
+
+/* What was sent since the last call, and nothing else */
+static void expect_uevents(struct kunit *test, unsigned int count, ...)
+{
+	u64 generation = 0;
+	va_list kinds;
+
+	iommu_owner_flush_uevents();
+	KUNIT_EXPECT_EQ(test, count, uevents->count);
+	va_start(kinds, count);
+	for (unsigned int i = 0; i < min(count, uevents->count); i++) {
+		enum iommu_owner_kind kind = va_arg(kinds, int);
+
+		KUNIT_EXPECT_STREQ(test, iommu_owner_kind_name(kind),
+				   uevents->kind[i]);
+		KUNIT_EXPECT_GT(test, uevents->generation[i], generation);
+		generation = uevents->generation[i];
+	}
+	va_end(kinds);
+	KUNIT_EXPECT_GE(test, mock_generation(uevents->group), generation);
+	uevents->count = 0;
+}
+
+static void each_change_of_kind_is_sent(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_group *group = mdev->group;
+
+	see_uevents(test, group);
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	expect_uevents(test, 0);
+	iommu_attach_group(domain, group);
+	iommu_detach_group(domain, group);
+	mock_unbind(mdev);
+	expect_uevents(test, 2, IOMMU_OWNER_PRIVATE, IOMMU_OWNER_KERNEL);
+
+	iommu_owner_claim_group(a, group);
+	expect_uevents(test, 1, IOMMU_OWNER_USER);
+	iommu_owner_claim_group(a, group);
+	iommu_owner_claim_group(b, group);
+	iommu_owner_attach_group(a, domain, group);
+	iommu_owner_reserve_group(a, group);
+	iommu_owner_release_group(a, group);
+	expect_uevents(test, 0);
+	iommu_owner_release_group(a, group);
+	iommu_owner_unreserve_group(a, group);
+	expect_uevents(test, 2, IOMMU_OWNER_RESERVED, IOMMU_OWNER_KERNEL);
+
+	iommu_owner_reserve_group(a, group);
+	iommu_owner_quarantine_group(a, group);
+	iommu_owner_clear_quarantine(group);
+	iommu_owner_claim_group(a, group);
+	iommu_owner_revoke(a);
+	expect_uevents(test, 5, IOMMU_OWNER_RESERVED, IOMMU_OWNER_QUARANTINE,
+		       IOMMU_OWNER_KERNEL, IOMMU_OWNER_USER,
+		       IOMMU_OWNER_KERNEL);
+
+	iommu_owner_claim_group(b, group);
+	mock_device_del(mdev);
+	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_KERNEL);
+}
+
+static void clear_meanwhile(struct iommu_owner_watch *watch,
+			    const struct iommu_owner_end *end)
+{
+	iommu_owner_claim_group(watch->owner, uevents->group);
+	iommu_owner_clear_quarantine(uevents->group);
+	iommu_owner_release_group(watch->owner, uevents->group);
+}
+
+/* Others come and go while the mutex of the group is dropped */
+static void no_change_is_sent_twice(struct kunit *test)
+{
+	static const struct iommu_owner_watch_ops ops = {
+		.ended = clear_meanwhile,
+	};
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner_watch watch = { .ops = &ops };
+
+	see_uevents(test, mdev->group);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_watch(a, &watch));
+	iommu_owner_claim_group(a, mdev->group);
+	iommu_owner_release_group(a, mdev->group);
+	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_KERNEL);
+
+	iommu_owner_claim_group(a, mdev->group);
+	iommu_owner_quarantine_group(a, mdev->group);
+	iommu_owner_clear_quarantine(mdev->group);
+	expect_uevents(test, 3, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE,
+		       IOMMU_OWNER_KERNEL);
+	iommu_owner_unwatch(&watch);
+
+	iommu_owner_claim_group(a, mdev->group);
+	iommu_owner_device_used(&mdev->dev);
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	iommu_owner_release_group(a, mdev->group);
+	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE);
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
+	expect_uevents(test, 1, IOMMU_OWNER_KERNEL);
+}
+
+static void remove_meanwhile(struct mock_device *mdev)
+{
+	mock_device_del(mdev);
+}
+
+/* Whoever sees a change first tells it. */
+static void change_by_another_is_sent_once(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	see_uevents(test, group);
+	iommu_owner_claim_group(a, group);
+	iommu_owner_device_used(&mdev->dev);
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	iommu_owner_release_group(a, group);
+	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE);
+	mdev->on_quiet = remove_meanwhile;
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_group(a, group));
+	expect_uevents(test, 1, IOMMU_OWNER_KERNEL);
+}
+
+/* An event keeps the group, whatever becomes of it. */
+static void uevent_outlives_the_devices(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct mock_owner *a = mock_owner(test, "a");
+	int group = iommu_group_id(mdev->group);
+
+	iommu_owner_claim_group(a->owner, mdev->group);
+	mock_device_del(mdev);
+	iommu_group_put(mdev->group);
+	mdev->group = NULL;
+	/* The number is free when the last event has been sent. */
+	iommu_owner_flush_uevents();
+	KUNIT_EXPECT_EQ(test, group,
+			iommu_group_id(mock_device(test, NULL)->group));
 }
 
 /* Tracepoints */
@@ -502,6 +770,11 @@ static struct kunit_case report_cases[] = {
 	KUNIT_CASE(generation_stays_without_change),
 	KUNIT_CASE(attributes_of_free_group),
 	KUNIT_CASE(attributes_of_owned_group),
+	KUNIT_CASE(quarantine_is_shown_and_cleared),
+	KUNIT_CASE(each_change_of_kind_is_sent),
+	KUNIT_CASE(no_change_is_sent_twice),
+	KUNIT_CASE(change_by_another_is_sent_once),
+	KUNIT_CASE(uevent_outlives_the_devices),
 	KUNIT_CASE(claims_and_releases_are_traced),
 	KUNIT_CASE(refusals_are_traced),
 	{}
