@@ -282,7 +282,8 @@ void iommu_owner_device_removed(struct iommu_owner_section *section)
 	if (!list_empty(&group->devices))
 		return;
 	__iommu_group_remove_pasids(group);
-	own->quarantine = NULL;
+	if (!own->quieting)
+		own->quarantine = NULL;
 	own->retry = false;
 	if (own->owner && !own->ending)
 		iommu_owner_begin_end(section, IOMMU_OWNER_REMOVED);
@@ -396,7 +397,6 @@ static int take(struct iommu_group *group, struct iommu_owner *owner,
 
 	if (list_empty(&group->devices) || !group->default_domain)
 		return -ENODEV;
-	iommu_owner_retry_quiet(group, NULL);
 	if (in_use(group, lender))
 		return -EBUSY;
 
@@ -493,6 +493,7 @@ int iommu_owner_claim_group(struct iommu_owner *owner,
 	int ret;
 
 	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
 	ret = claim(&section, owner, NULL);
 	iommu_owner_end(&section);
 	return ret;
@@ -587,6 +588,7 @@ int iommu_owner_handover_device(struct iommu_owner *owner, struct device *dev)
 		return -ENODEV;
 
 	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
 	if (list_is_singular(&group->devices))
 		ret = claim(&section, owner, dev);
 	else
@@ -614,6 +616,7 @@ int iommu_owner_reserve_group(struct iommu_owner *owner,
 	int ret = 0;
 
 	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
 	if (group->ownership.owner != owner)
 		ret = take(group, owner, NULL);
 	else if (group->ownership.ending)

@@ -22,6 +22,7 @@ struct attribute_group;
  * @ending: DMA is blocked for good, but @owner has not gone yet: watches are
  *	told, devices are made quiet.
  * @retry: In quarantine only because a device was in use by another task.
+ * @quieting: That is tried again now, with the mutex dropped: @quarantine stays.
  *
  * Protected by the mutex of the group. The kernel's own use is not counted
  * here: it is the set of devices in the group that have a driver recorded.
@@ -38,6 +39,7 @@ struct iommu_ownership {
 	bool reserved;
 	bool ending;
 	bool retry;
+	bool quieting;
 };
 
 /**
