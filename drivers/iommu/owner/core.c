@@ -197,22 +197,31 @@ void iommu_owner_begin(struct iommu_owner_section *section,
 	section->group = group;
 	section->ended = NULL;
 	section->claimed = NULL;
-	section->kind = iommu_owner_group_kind(group);
+}
+
+/*
+ * Who ends an ownership tells what the group has become; the others that come
+ * meanwhile do not tell of the way there.
+ */
+static void report_change(struct iommu_group *group)
+{
+	enum iommu_owner_kind kind = iommu_owner_group_kind(group);
+
+	if (kind == group->ownership.told || group->ownership.ending)
+		return;
+	group->ownership.told = kind;
+	iommu_owner_changed(group);
+	iommu_owner_report_kind(group, kind);
 }
 
 /* The caller has a reference to the group. */
 void iommu_owner_end(struct iommu_owner_section *section)
 {
 	struct iommu_group *group = section->group;
-	enum iommu_owner_kind kind;
 
 	if (section->ended)
 		iommu_owner_finish(section);
-	kind = iommu_owner_group_kind(group);
-	if (kind != section->kind) {
-		iommu_owner_changed(group);
-		iommu_owner_report_kind(group, kind);
-	}
+	report_change(group);
 	mutex_unlock(&group->mutex);
 
 	lockdep_assert_not_held(&group->mutex);

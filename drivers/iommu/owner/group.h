@@ -12,6 +12,7 @@ struct attribute_group;
  * @owner: The owner, with a reference; NULL while the group is the kernel's.
  * @node: Entry in the groups of @owner, until the ownership begins to end.
  * @generation: Moves with every change of what a report shows.
+ * @told: The kind that the last uevent told.
  * @claims: Claims of @owner. Zero with an @owner: the group is reserved.
  * @attaches: Shared attaches of the current domain by @owner.
  * @pid: Process that claimed or reserved the group first.
@@ -31,6 +32,7 @@ struct iommu_ownership {
 	struct iommu_owner *owner;
 	struct list_head node;
 	u64 generation;
+	enum iommu_owner_kind told;
 	unsigned int claims;
 	unsigned int attaches;
 	pid_t pid;
@@ -44,15 +46,14 @@ struct iommu_ownership {
 
 /**
  * struct iommu_owner_section - A critical section that may change an ownership
- * @group: The group; its mutex is held from begin to end.
- * @kind: Kind at the beginning. A change is reported.
+ * @group: The group; its mutex is held from begin to end, but for the time in
+ *	which watches are told and devices are made quiet.
  * @reason: Why the ownership of @ended ends.
  * @ended: Owner whose ownership the section ends.
  * @claimed: Owner that has claimed the group in this section.
  */
 struct iommu_owner_section {
 	struct iommu_group *group;
-	enum iommu_owner_kind kind;
 	enum iommu_owner_reason reason;
 	struct iommu_owner *ended;
 	struct iommu_owner *claimed;
