@@ -23,6 +23,7 @@
 static int mark(struct device *dev, bool used)
 {
 	struct iommu_group *group = dev->iommu_group;
+	struct iommu_ownership *own;
 	struct group_device *gdev;
 
 	if (!group)
@@ -32,6 +33,9 @@ static int mark(struct device *dev, bool used)
 	gdev = iommu_owner_find_device(group, dev);
 	if (!gdev)
 		return -ENODEV;
+	own = &group->ownership;
+	if (used && (!own->owner || own->ending))
+		return -ESTALE;
 	gdev->used = used;
 	return 0;
 }
@@ -41,10 +45,12 @@ static int mark(struct device *dev, bool used)
  * @dev: The device, in a group with an owner. The caller is its driver.
  *
  * At the end of the ownership the device is made quiet before anything else
- * can use it.
+ * can use it. Who is refused must not give access: nobody would make the device
+ * quiet afterwards.
  *
  * Context: May sleep. Takes the mutex of the group.
- * Return: 0; -ENODEV if @dev has no group.
+ * Return: 0; -ENODEV if @dev has no group; -ESTALE if the group has no owner, or
+ * its ownership is ending.
  */
 int iommu_owner_device_used(struct device *dev)
 {
