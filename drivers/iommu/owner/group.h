@@ -50,12 +50,14 @@ struct iommu_ownership {
  *	which watches are told and devices are made quiet.
  * @reason: Why the ownership of @ended ends.
  * @ended: Owner whose ownership the section ends.
+ * @watched: Number of the last watch of @ended that is told.
  * @claimed: Owner that has claimed the group in this section.
  */
 struct iommu_owner_section {
 	struct iommu_group *group;
 	enum iommu_owner_reason reason;
 	struct iommu_owner *ended;
+	u64 watched;
 	struct iommu_owner *claimed;
 };
 

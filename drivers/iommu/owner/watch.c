@@ -65,6 +65,7 @@ int iommu_owner_watch(struct iommu_owner *owner,
 			break;
 	list_add_tail(&watch->node, &pos->node);
 	watch->owner = iommu_owner_get(owner);
+	watch->number = ++owner->watched;
 	watch->users = 0;
 	watch->dead = false;
 	return 0;
@@ -99,16 +100,18 @@ void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 EXPORT_SYMBOL_GPL(iommu_owner_unwatch);
 
 /*
- * Run the callbacks of @owner in order, claimed() if @end is NULL. A watch stays
- * in its place in the list while its callback runs.
+ * Run the callbacks of @owner in order, claimed() if @end is NULL, but not those
+ * of watches that came after number @last: there need not be an end of them. A
+ * watch stays in its place in the list while its callback runs.
  */
-static void tell(struct iommu_owner *owner, const struct iommu_owner_end *end)
+static void tell(struct iommu_owner *owner, const struct iommu_owner_end *end,
+		 u64 last)
 {
 	struct iommu_owner_watch *watch;
 
 	spin_lock(&owner->lock);
 	list_for_each_entry(watch, &owner->watches, node) {
-		if (watch->dead || !(end ? (void *)watch->ops->ended :
+		if (watch->dead || watch->number > last || !(end ? (void *)watch->ops->ended :
 					   (void *)watch->ops->claimed))
 			continue;
 		watch->users++;
@@ -126,16 +129,15 @@ static void tell(struct iommu_owner *owner, const struct iommu_owner_end *end)
 	spin_unlock(&owner->lock);
 }
 
-static bool watched(struct iommu_owner *owner)
-{
-	guard(spinlock)(&owner->lock);
-	return !list_empty(&owner->watches);
-}
-
 void iommu_owner_tell_claim(struct iommu_owner *owner)
 {
-	if (watched(owner))
-		tell(owner, NULL);
+	u64 last;
+
+	spin_lock(&owner->lock);
+	last = list_empty(&owner->watches) ? 0 : owner->watched;
+	spin_unlock(&owner->lock);
+	if (last)
+		tell(owner, NULL, last);
 }
 
 /* Take away all that the owner has attached. */
@@ -172,6 +174,7 @@ void iommu_owner_begin_end(struct iommu_owner_section *section,
 	spin_lock(&owner->lock);
 	list_del(&own->node);
 	owner->ending++;
+	section->watched = list_empty(&owner->watches) ? 0 : owner->watched;
 	spin_unlock(&owner->lock);
 
 	section->ended = owner;
@@ -209,9 +212,9 @@ void iommu_owner_finish(struct iommu_owner_section *section)
 
 	lockdep_assert_held(&group->mutex);
 
-	if (watched(section->ended)) {
+	if (section->watched) {
 		mutex_unlock(&group->mutex);
-		tell(section->ended, &end);
+		tell(section->ended, &end, section->watched);
 		mutex_lock(&group->mutex);
 	}
 	if (!own->quarantine)
