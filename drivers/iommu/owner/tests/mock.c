@@ -610,13 +610,13 @@ static struct kernfs_node *walk(struct kernfs_node *from, const char *name)
 }
 
 /* Write to a file in /sys/module/iommu_owner/parameters. */
-void mock_set_parameter(struct kunit *test, struct iommu_group *group,
-			const char *name, const char *value)
+void mock_set_parameter(struct kunit *test, const char *name,
+			const char *value)
 {
 	const char * const path[] = {
 		"module", "iommu_owner", "parameters", name,
 	};
-	struct kernfs_node *node = group->kobj.sd;
+	struct kernfs_node *node = mock_iommu.dev->kobj.sd;
 	struct kobject *kobj;
 
 	while (node->parent)

@@ -177,8 +177,8 @@ struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),
 bool mock_thread_done(struct mock_thread *thread);
 void mock_thread_join(struct mock_thread *thread);
 
-void mock_set_parameter(struct kunit *test, struct iommu_group *group,
-			const char *name, const char *value);
+void mock_set_parameter(struct kunit *test, const char *name,
+			const char *value);
 
 enum iommu_owner_kind mock_kind(struct iommu_group *group);
 bool mock_viable(struct iommu_group *group);

@@ -485,14 +485,6 @@ static bool stays_unbound(struct mock_device *mdev)
 	return !device_is_bound(&mdev->dev);
 }
 
-static void reprobe_off(void *priv)
-{
-	struct kunit *test = kunit_get_current_test();
-	struct mock_device *mdev = priv;
-
-	mock_set_parameter(test, mdev->group, "reprobe", "0");
-}
-
 /* A device of @group that drivers match */
 static struct mock_device *matched_device(struct kunit *test,
 					  struct iommu_group *group)
@@ -501,13 +493,6 @@ static struct mock_device *matched_device(struct kunit *test,
 
 	mdev->match = true;
 	return mdev;
-}
-
-static void reprobe_on(struct kunit *test, struct mock_device *mdev)
-{
-	mock_set_parameter(test, mdev->group, "reprobe", "1");
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, reprobe_off, mdev));
 }
 
 static void reprobe_is_off(struct kunit *test)
@@ -532,7 +517,7 @@ static void refused_driver_is_probed_again(struct kunit *test)
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 	struct iommu_group *group = first->group;
 
-	reprobe_on(test, first);
+	mock_set_parameter(test, "reprobe", "1");
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&first->dev));
@@ -553,7 +538,7 @@ static void next_owner_comes_before_the_driver(struct kunit *test)
 	struct mock_device *mdev = matched_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
-	reprobe_on(test, mdev);
+	mock_set_parameter(test, "reprobe", "1");
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, mdev->group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
 	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&mdev->dev));
@@ -569,7 +554,7 @@ static void quarantine_is_not_probed(struct kunit *test)
 	struct mock_device *mdev = matched_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
-	reprobe_on(test, mdev);
+	mock_set_parameter(test, "reprobe", "1");
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
 	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&mdev->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, mdev->group));
@@ -586,7 +571,7 @@ static void end_of_the_wait_lets_all_probe(struct kunit *test)
 	struct mock_device *second = matched_device(test, first->group);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
-	reprobe_on(test, first);
+	mock_set_parameter(test, "reprobe", "1");
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
 	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&second->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&first->dev));
@@ -606,12 +591,18 @@ static struct kunit_case reprobe_cases[] = {
 	{}
 };
 
+static void reprobe_exit(struct kunit *test)
+{
+	mock_set_parameter(test, "reprobe", "0");
+	mock_exit(test);
+}
+
 static struct kunit_suite reprobe_suite = {
 	.name = "iommu_owner_reprobe",
 	.suite_init = mock_suite_init,
 	.suite_exit = mock_suite_exit,
 	.init = mock_init,
-	.exit = mock_exit,
+	.exit = reprobe_exit,
 	.test_cases = reprobe_cases,
 };
 
