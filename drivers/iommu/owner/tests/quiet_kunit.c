@@ -474,8 +474,8 @@ static struct kunit_suite quiet_suite = {
 /* Is @mdev bound, given some time to get there? */
 static bool gets_bound(struct mock_driver *nic, struct mock_device *mdev)
 {
-	for (int i = 0; i < 100 && !mock_bound(nic, mdev); i++)
-		msleep(10);
+	for (int i = 0; i < 50 && !mock_bound(nic, mdev); i++)
+		msleep(20);
 	return mock_bound(nic, mdev);
 }
 

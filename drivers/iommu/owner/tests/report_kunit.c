@@ -409,18 +409,26 @@ static struct uevents *uevents;
 
 static void parse_uevent(const struct kobj_uevent_env *env)
 {
+	static const char kind[] = "IOMMU_OWNER_KIND=";
+	static const char generation[] = "IOMMU_OWNER_GENERATION=";
 	unsigned int n = uevents->count++;
 	unsigned int known = 0;
 
 	if (n >= UEVENTS)
 		return;
 	for (int i = 0; i < env->envp_idx; i++) {
-		known += sscanf(env->envp[i], "IOMMU_OWNER_KIND=%15s",
-				uevents->kind[n]);
-		known += sscanf(env->envp[i], "IOMMU_OWNER_GENERATION=%llu",
-				&uevents->generation[n]);
-		known += !strcmp(env->envp[i], "ACTION=change");
-		known += !strcmp(env->envp[i], "SUBSYSTEM=iommu_groups");
+		const char *line = env->envp[i];
+		size_t len;
+
+		known += !strcmp(line, "ACTION=change");
+		known += !strcmp(line, "SUBSYSTEM=iommu_groups");
+		len = str_has_prefix(line, kind);
+		if (len)
+			known += strscpy(uevents->kind[n], line + len) > 0;
+		len = str_has_prefix(line, generation);
+		if (len)
+			known += !kstrtou64(line + len, 10,
+					    &uevents->generation[n]);
 	}
 	if (known != 4)
 		strscpy(uevents->kind[n], "incomplete");
