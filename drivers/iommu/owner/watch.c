@@ -45,7 +45,7 @@ static bool other_vm(struct iommu_owner *owner,
  * The watch is told of each end that begins from now on, once. A watch with a
  * VM also associates the owner with that VM.
  *
- * Context: Any. Takes the lock of the owner.
+ * Context: Process. Takes the lock of the owner.
  * Return: 0; -EBUSY if @owner is associated with another VM; -ESTALE if @owner
  * has been revoked.
  */
@@ -101,8 +101,8 @@ EXPORT_SYMBOL_GPL(iommu_owner_unwatch);
 
 /*
  * Run the callbacks of @owner in order, claimed() if @end is NULL, but not those
- * of watches that came after number @last: there need not be an end of them. A
- * watch stays in its place in the list while its callback runs.
+ * of watches that came after number @last: with them this could go on for ever.
+ * A watch stays in its place in the list while its callback runs.
  */
 static void tell(struct iommu_owner *owner, const struct iommu_owner_end *end,
 		 u64 last)
@@ -254,7 +254,8 @@ struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner, int after)
  * another task has been ending: DMA is blocked, watches have been told. @owner
  * cannot claim again. Revoking twice is the same as once.
  *
- * Context: May sleep. The caller has no lock that a watch of @owner takes.
+ * Context: May sleep. The caller has no lock that a watch of @owner takes, and is
+ * no callback of one.
  */
 void iommu_owner_revoke(struct iommu_owner *owner)
 {

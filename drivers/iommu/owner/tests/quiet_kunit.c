@@ -564,6 +564,26 @@ static void quarantine_is_not_probed(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, gets_bound(nic, mdev));
 }
 
+static void refusal_is_made_up_for_once(struct kunit *test)
+{
+	struct mock_device *mdev = matched_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_driver(test, "mock_nic", false);
+	mock_set_parameter(test, "reprobe", "1");
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&mdev->dev));
+	/* The driver is not for this device any more */
+	mdev->match = false;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(mdev));
+
+	mdev->match = true;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(mdev));
+}
+
 static void end_of_the_wait_lets_all_probe(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
@@ -587,6 +607,7 @@ static struct kunit_case reprobe_cases[] = {
 	KUNIT_CASE(refused_driver_is_probed_again),
 	KUNIT_CASE(next_owner_comes_before_the_driver),
 	KUNIT_CASE(quarantine_is_not_probed),
+	KUNIT_CASE(refusal_is_made_up_for_once),
 	KUNIT_CASE(end_of_the_wait_lets_all_probe),
 	{}
 };
