@@ -129,6 +129,7 @@ struct iommu_owner_vm {
  * @owner: The owner that is watched, with a reference, or NULL. This and what
  *	follows is private to the core.
  * @node: Entry in the watches of @owner.
+ * @number: In the order in which watches of @owner came.
  * @users: Callbacks that run now.
  * @dead: No callback may start.
  */
@@ -139,6 +140,7 @@ struct iommu_owner_watch {
 	const struct iommu_group *group;
 	struct iommu_owner *owner;
 	struct list_head node;
+	u64 number;
 	unsigned int users;
 	bool dead;
 };

@@ -197,22 +197,31 @@ void iommu_owner_begin(struct iommu_owner_section *section,
 	section->group = group;
 	section->ended = NULL;
 	section->claimed = NULL;
-	section->kind = iommu_owner_group_kind(group);
+}
+
+/*
+ * Who ends an ownership tells what the group has become; the others that come
+ * meanwhile do not tell of the way there.
+ */
+static void report_change(struct iommu_group *group)
+{
+	enum iommu_owner_kind kind = iommu_owner_group_kind(group);
+
+	if (kind == group->ownership.told || group->ownership.ending)
+		return;
+	group->ownership.told = kind;
+	iommu_owner_changed(group);
+	iommu_owner_report_kind(group, kind);
 }
 
 /* The caller has a reference to the group. */
 void iommu_owner_end(struct iommu_owner_section *section)
 {
 	struct iommu_group *group = section->group;
-	enum iommu_owner_kind kind;
 
 	if (section->ended)
 		iommu_owner_finish(section);
-	kind = iommu_owner_group_kind(group);
-	if (kind != section->kind) {
-		iommu_owner_changed(group);
-		iommu_owner_report_kind(group, kind);
-	}
+	report_change(group);
 	mutex_unlock(&group->mutex);
 
 	lockdep_assert_not_held(&group->mutex);
@@ -282,7 +291,8 @@ void iommu_owner_device_removed(struct iommu_owner_section *section)
 	if (!list_empty(&group->devices))
 		return;
 	__iommu_group_remove_pasids(group);
-	own->quarantine = NULL;
+	if (!own->quieting)
+		own->quarantine = NULL;
 	own->retry = false;
 	if (own->owner && !own->ending)
 		iommu_owner_begin_end(section, IOMMU_OWNER_REMOVED);
@@ -396,7 +406,6 @@ static int take(struct iommu_group *group, struct iommu_owner *owner,
 
 	if (list_empty(&group->devices) || !group->default_domain)
 		return -ENODEV;
-	iommu_owner_retry_quiet(group, NULL);
 	if (in_use(group, lender))
 		return -EBUSY;
 
@@ -493,6 +502,7 @@ int iommu_owner_claim_group(struct iommu_owner *owner,
 	int ret;
 
 	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
 	ret = claim(&section, owner, NULL);
 	iommu_owner_end(&section);
 	return ret;
@@ -587,6 +597,7 @@ int iommu_owner_handover_device(struct iommu_owner *owner, struct device *dev)
 		return -ENODEV;
 
 	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
 	if (list_is_singular(&group->devices))
 		ret = claim(&section, owner, dev);
 	else
@@ -614,6 +625,7 @@ int iommu_owner_reserve_group(struct iommu_owner *owner,
 	int ret = 0;
 
 	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
 	if (group->ownership.owner != owner)
 		ret = take(group, owner, NULL);
 	else if (group->ownership.ending)

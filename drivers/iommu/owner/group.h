@@ -12,6 +12,7 @@ struct attribute_group;
  * @owner: The owner, with a reference; NULL while the group is the kernel's.
  * @node: Entry in the groups of @owner, until the ownership begins to end.
  * @generation: Moves with every change of what a report shows.
+ * @told: The kind that the last uevent told.
  * @claims: Claims of @owner. Zero with an @owner: the group is reserved.
  * @attaches: Shared attaches of the current domain by @owner.
  * @pid: Process that claimed or reserved the group first.
@@ -22,6 +23,7 @@ struct attribute_group;
  * @ending: DMA is blocked for good, but @owner has not gone yet: watches are
  *	told, devices are made quiet.
  * @retry: In quarantine only because a device was in use by another task.
+ * @quieting: That is tried again now, with the mutex dropped: @quarantine stays.
  *
  * Protected by the mutex of the group. The kernel's own use is not counted
  * here: it is the set of devices in the group that have a driver recorded.
@@ -30,6 +32,7 @@ struct iommu_ownership {
 	struct iommu_owner *owner;
 	struct list_head node;
 	u64 generation;
+	enum iommu_owner_kind told;
 	unsigned int claims;
 	unsigned int attaches;
 	pid_t pid;
@@ -38,21 +41,23 @@ struct iommu_ownership {
 	bool reserved;
 	bool ending;
 	bool retry;
+	bool quieting;
 };
 
 /**
  * struct iommu_owner_section - A critical section that may change an ownership
- * @group: The group; its mutex is held from begin to end.
- * @kind: Kind at the beginning. A change is reported.
+ * @group: The group; its mutex is held from begin to end, but for the time in
+ *	which watches are told and devices are made quiet.
  * @reason: Why the ownership of @ended ends.
  * @ended: Owner whose ownership the section ends.
+ * @watched: Number of the last watch of @ended that is told.
  * @claimed: Owner that has claimed the group in this section.
  */
 struct iommu_owner_section {
 	struct iommu_group *group;
-	enum iommu_owner_kind kind;
 	enum iommu_owner_reason reason;
 	struct iommu_owner *ended;
+	u64 watched;
 	struct iommu_owner *claimed;
 };
 

@@ -18,6 +18,7 @@
  * @lock: Protects the fields below. Inside the mutex of a group.
  * @groups: The &struct iommu_ownership of its groups, but those that end.
  * @watches: Who is told of ends, by class.
+ * @watched: Number of watches that have ever come.
  * @wait: For a watch whose callback runs, and for @ending.
  * @ending: Number of ownerships that have begun to end, but not ended.
  * @revoked: Nothing can be claimed any more.
@@ -30,6 +31,7 @@ struct iommu_owner {
 	spinlock_t lock;
 	struct list_head groups;
 	struct list_head watches;
+	u64 watched;
 	wait_queue_head_t wait;
 	unsigned int ending;
 	bool revoked;

@@ -23,6 +23,7 @@
 static int mark(struct device *dev, bool used)
 {
 	struct iommu_group *group = dev->iommu_group;
+	struct iommu_ownership *own;
 	struct group_device *gdev;
 
 	if (!group)
@@ -32,7 +33,10 @@ static int mark(struct device *dev, bool used)
 	gdev = iommu_owner_find_device(group, dev);
 	if (!gdev)
 		return -ENODEV;
-	gdev->used = used && group->ownership.owner;
+	own = &group->ownership;
+	if (used && (!own->owner || own->ending))
+		return -ESTALE;
+	gdev->used = used;
 	return 0;
 }
 
@@ -41,10 +45,12 @@ static int mark(struct device *dev, bool used)
  * @dev: The device, in a group with an owner. The caller is its driver.
  *
  * At the end of the ownership the device is made quiet before anything else
- * can use it.
+ * can use it. Who is refused must not give access: nobody would make the device
+ * quiet afterwards.
  *
  * Context: May sleep. Takes the mutex of the group.
- * Return: 0; -ENODEV if @dev has no group.
+ * Return: 0; -ENODEV if @dev has no group; -ESTALE if the group has no owner, or
+ * its ownership is ending.
  */
 int iommu_owner_device_used(struct device *dev)
 {
@@ -186,21 +192,31 @@ const char *iommu_owner_quiet_group(struct iommu_group *group,
 
 /*
  * A quarantine that only waits for a device to be left alone ends when somebody
- * wants the group.
+ * wants the group. The mutex is dropped meanwhile, but the quarantine stays:
+ * nobody gets the group. The caller looks at the group afterwards, not before.
  */
 void iommu_owner_retry_quiet(struct iommu_group *group, struct device *locked)
 {
 	struct iommu_ownership *own = &group->ownership;
+	const char *reason;
 
 	lockdep_assert_held(&group->mutex);
 
-	if (!own->retry || own->owner)
+	if (!own->retry)
 		return;
-	if (iommu_owner_quiet_group(group, locked) || own->owner ||
-	    !own->quarantine)
-		return;
-	if (!__iommu_group_set_domain_internal(group, group->default_domain, 0))
-		own->quarantine = NULL;
+
+	own->quieting = true;
+	reason = iommu_owner_quiet_group(group, locked);
+	own->quieting = false;
+	if (!reason && !list_empty(&group->devices) &&
+	    __iommu_group_set_domain_internal(group, group->default_domain, 0))
+		reason = "the default domain cannot be attached";
+	if (reason != own->quarantine) {
+		own->quarantine = reason;
+		iommu_owner_changed(group);
+	}
+	if (!reason)
+		iommu_owner_reprobe(group);
 }
 
 /**
@@ -244,8 +260,9 @@ EXPORT_SYMBOL_GPL(iommu_owner_quarantine_group);
  * The default domain returns and drivers may bind.
  *
  * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -EINVAL if @group is not in quarantine; or the error of the IOMMU
- * driver that could not attach the default domain: the quarantine goes on.
+ * Return: 0; -EINVAL if @group is not in quarantine; -EBUSY if another task is
+ * making its devices quiet now; or the error of the IOMMU driver that could not
+ * attach the default domain: the quarantine goes on.
  */
 int iommu_owner_clear_quarantine(struct iommu_group *group)
 {
@@ -254,7 +271,9 @@ int iommu_owner_clear_quarantine(struct iommu_group *group)
 	int ret = -EINVAL;
 
 	iommu_owner_begin(&section, group);
-	if (own->quarantine && !own->owner) {
+	if (own->quieting) {
+		ret = -EBUSY;
+	} else if (own->quarantine && !own->owner) {
 		ret = __iommu_group_set_domain_internal(group,
 							group->default_domain,
 							0);

@@ -198,13 +198,15 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevents);
  */
 bool iommu_owner_group_viable(struct iommu_group *group, const char *who)
 {
+	struct iommu_owner_section section;
 	bool viable;
 
-	mutex_lock(&group->mutex);
+	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
 	viable = !iommu_owner_group_busy(group);
 	if (!viable)
 		iommu_owner_report_refused_claim(group, who);
-	mutex_unlock(&group->mutex);
+	iommu_owner_end(&section);
 	return viable;
 }
 EXPORT_SYMBOL_GPL(iommu_owner_group_viable);

@@ -45,7 +45,7 @@ static bool other_vm(struct iommu_owner *owner,
  * The watch is told of each end that begins from now on, once. A watch with a
  * VM also associates the owner with that VM.
  *
- * Context: Any. Takes the lock of the owner.
+ * Context: Process. Takes the lock of the owner.
  * Return: 0; -EBUSY if @owner is associated with another VM; -ESTALE if @owner
  * has been revoked.
  */
@@ -65,6 +65,7 @@ int iommu_owner_watch(struct iommu_owner *owner,
 			break;
 	list_add_tail(&watch->node, &pos->node);
 	watch->owner = iommu_owner_get(owner);
+	watch->number = ++owner->watched;
 	watch->users = 0;
 	watch->dead = false;
 	return 0;
@@ -99,19 +100,22 @@ void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 EXPORT_SYMBOL_GPL(iommu_owner_unwatch);
 
 /*
- * Run the callbacks of @owner in order, claimed() if @end is NULL. A watch stays
- * in its place in the list while its callback runs. Return the first error.
+ * Run the callbacks of @owner in order, claimed() if @end is NULL, but not those
+ * of watches that came after number @last: with them this could go on for ever.
+ * A watch stays in its place in the list while its callback runs. Return the
+ * first error.
  */
 static int tell(struct iommu_owner *owner, const struct iommu_group *group,
-		const struct iommu_owner_end *end)
+		const struct iommu_owner_end *end, u64 last)
 {
 	struct iommu_owner_watch *watch;
 	int err, ret = 0;
 
 	spin_lock(&owner->lock);
 	list_for_each_entry(watch, &owner->watches, node) {
-		if (watch->dead || (watch->group && watch->group != group) ||
-		    (!end && !watch->ops->claimed))
+		if (watch->dead || watch->number > last ||
+		    (watch->group && watch->group != group) ||
+		    (end ? !watch->ops->ended : !watch->ops->claimed))
 			continue;
 		watch->users++;
 		spin_unlock(&owner->lock);
@@ -131,17 +135,15 @@ static int tell(struct iommu_owner *owner, const struct iommu_group *group,
 	return ret;
 }
 
-static bool watched(struct iommu_owner *owner)
-{
-	guard(spinlock)(&owner->lock);
-	return !list_empty(&owner->watches);
-}
-
 void iommu_owner_tell_claim(struct iommu_owner *owner,
 			    const struct iommu_group *group)
 {
-	if (watched(owner))
-		tell(owner, group, NULL);
+	u64 last;
+
+	scoped_guard(spinlock, &owner->lock)
+		last = list_empty(&owner->watches) ? 0 : owner->watched;
+	if (last)
+		tell(owner, group, NULL, last);
 }
 
 /* Take away all that the owner has attached. */
@@ -178,6 +180,7 @@ void iommu_owner_begin_end(struct iommu_owner_section *section,
 	spin_lock(&owner->lock);
 	list_del(&own->node);
 	owner->ending++;
+	section->watched = list_empty(&owner->watches) ? 0 : owner->watched;
 	spin_unlock(&owner->lock);
 
 	section->ended = owner;
@@ -212,14 +215,13 @@ void iommu_owner_finish(struct iommu_owner_section *section)
 		.group = group->id,
 		.reason = section->reason,
 	};
-
 	int ret = 0;
 
 	lockdep_assert_held(&group->mutex);
 
-	if (watched(section->ended)) {
+	if (section->watched) {
 		mutex_unlock(&group->mutex);
-		ret = tell(section->ended, group, &end);
+		ret = tell(section->ended, group, &end, section->watched);
 		mutex_lock(&group->mutex);
 	}
 	if (ret)
@@ -261,7 +263,8 @@ struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner, int after)
  * another task has been ending: DMA is blocked, watches have been told. @owner
  * cannot claim again. Revoking twice is the same as once.
  *
- * Context: May sleep. The caller has no lock that a watch of @owner takes.
+ * Context: May sleep. The caller has no lock that a watch of @owner takes, and is
+ * no callback of one.
  */
 void iommu_owner_revoke(struct iommu_owner *owner)
 {

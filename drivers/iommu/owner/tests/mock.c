@@ -3,7 +3,11 @@
  * A bus without hardware, behind an IOMMU without hardware, for the KUnit tests
  * of the ownership
  */
+#include <kunit/static_stub.h>
 #include <linux/debug_locks.h>
+#include <linux/delay.h>
+#include <linux/kernfs.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/property.h>
@@ -406,6 +410,28 @@ struct mock_device *mock_pasid_device(struct kunit *test,
 	return device_in_group(test, group, ilog2(MOCK_PASIDS));
 }
 
+/* Devices are made quiet here in every test that mock_init() begins. */
+static int mock_quiet(struct device *dev, bool locked)
+{
+	struct mock_device *mdev = to_mock_device(dev);
+
+	mdev->quieted++;
+	mdev->quiet_locked = locked;
+	if (mdev->on_quiet)
+		mdev->on_quiet(mdev);
+	if (!mdev->quiet_errors)
+		return 0;
+	mdev->quiet_errors--;
+	return mdev->quiet_error;
+}
+
+/* Let the next @count attempts to make @mdev quiet fail. */
+void mock_fail_quiet(struct mock_device *mdev, int error, unsigned int count)
+{
+	mdev->quiet_error = error;
+	mdev->quiet_errors = count;
+}
+
 /* Drivers */
 
 /* A driver on the bus; drivers are tried in the order in which they come */
@@ -531,6 +557,82 @@ unsigned int mock_live_domains(void)
 	return atomic_read(&live_domains);
 }
 
+/* Threads */
+
+static int thread_main(void *data)
+{
+	struct mock_thread *thread = data;
+
+	current->kunit_test = thread->test;
+	thread->fn(thread->arg);
+	current->kunit_test = NULL;
+	kthread_complete_and_exit(&thread->done, 0);
+}
+
+/* Each must be joined before the test ends. */
+struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),
+				void *arg)
+{
+	struct mock_thread *thread;
+	struct task_struct *task;
+
+	thread = kunit_kzalloc(test, sizeof(*thread), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, thread);
+	thread->test = test;
+	thread->fn = fn;
+	thread->arg = arg;
+	init_completion(&thread->done);
+	task = kthread_run(thread_main, thread, "iommu_owner_mock");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	return thread;
+}
+
+/* Has it come to its end, given some time to get there? */
+bool mock_thread_done(struct mock_thread *thread)
+{
+	msleep(20);
+	return completion_done(&thread->done);
+}
+
+void mock_thread_join(struct mock_thread *thread)
+{
+	wait_for_completion(&thread->done);
+}
+
+/* Parameters */
+
+static struct kernfs_node *walk(struct kernfs_node *from, const char *name)
+{
+	struct kernfs_node *to = kernfs_find_and_get(from, name);
+
+	kernfs_put(from);
+	return to;
+}
+
+/* Write to a file in /sys/module/iommu_owner/parameters. */
+void mock_set_parameter(struct kunit *test, const char *name,
+			const char *value)
+{
+	const char * const path[] = {
+		"module", "iommu_owner", "parameters", name,
+	};
+	struct kernfs_node *node = mock_iommu.dev->kobj.sd;
+	struct kobject *kobj;
+
+	while (node->parent)
+		node = node->parent;
+	kernfs_get(node);
+	for (unsigned int i = 0; i < ARRAY_SIZE(path); i++) {
+		node = walk(node, path[i]);
+		KUNIT_ASSERT_NOT_NULL_MSG(test, node, "%s", path[i]);
+	}
+	kobj = node->parent->priv;
+	KUNIT_EXPECT_EQ(test, (ssize_t)strlen(value),
+			kobj->ktype->sysfs_ops->store(kobj, node->priv, value,
+						      strlen(value)));
+	kernfs_put(node);
+}
+
 /* Reports */
 
 static struct iommu_owner_info snapshot(struct iommu_group *group)
@@ -562,6 +664,11 @@ u64 mock_generation(struct iommu_group *group)
 	return snapshot(group).generation;
 }
 
+const char *mock_quarantine(struct iommu_group *group)
+{
+	return snapshot(group).quarantine;
+}
+
 /* Before and after each test */
 
 /* Once there was a warning, the taint flag tells nothing of the next one. */
@@ -586,6 +693,7 @@ int mock_init(struct kunit *test)
 	atomic_set(&complaints, 0);
 	fail_alloc_letters = NULL;
 	test->priv = mock;
+	kunit_activate_static_stub(test, iommu_owner_quiet, mock_quiet);
 	return 0;
 }
 
@@ -627,4 +735,5 @@ void mock_exit(struct kunit *test)
 }
 
 MODULE_DESCRIPTION("KUnit tests for the ownership of IOMMU groups");
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
 MODULE_LICENSE("GPL");

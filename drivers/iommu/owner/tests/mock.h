@@ -9,7 +9,9 @@
 #ifndef __IOMMU_OWNER_TESTS_MOCK_H
 #define __IOMMU_OWNER_TESTS_MOCK_H
 
+#include <kunit/test-bug.h>
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/platform_device.h>
@@ -43,6 +45,12 @@ struct mock_domain;
  * @direct: The device has a direct-mapped reserved region.
  * @fail_letter: Attaches of this kind of domain fail with -EIO ...
  * @fail_count: ... so many times.
+ * @quieted: How often the device was made quiet, or was not for @quiet_error.
+ * @quiet_locked: The caller said then that it has the lock of the device.
+ * @quiet_error: What comes of making it quiet ...
+ * @quiet_errors: ... so many times.
+ * @on_quiet: Called while it is made quiet. Optional.
+ * @data: For @on_quiet.
  */
 struct mock_device {
 	struct device dev;
@@ -57,6 +65,12 @@ struct mock_device {
 	bool direct;
 	char fail_letter;
 	unsigned int fail_count;
+	unsigned int quieted;
+	bool quiet_locked;
+	int quiet_error;
+	unsigned int quiet_errors;
+	void (*on_quiet)(struct mock_device *mdev);
+	void *data;
 };
 
 #define to_mock_device(_dev) container_of(_dev, struct mock_device, dev)
@@ -97,6 +111,20 @@ struct mock_owner {
 	atomic_t released;
 	bool locked;
 	bool put;
+};
+
+/**
+ * struct mock_thread - A task beside the test, and of it
+ * @test: The test.
+ * @fn: What the task does.
+ * @arg: For @fn.
+ * @done: It has done it.
+ */
+struct mock_thread {
+	struct kunit *test;
+	void (*fn)(void *arg);
+	void *arg;
+	struct completion done;
 };
 
 /* All that a test has made; in &struct kunit.priv, undone by mock_exit(). */
@@ -141,11 +169,21 @@ bool mock_reaches(struct mock_device *mdev, struct iommu_domain *domain);
 void mock_fail_attach(struct mock_device *mdev, char letter,
 		      unsigned int count);
 void mock_fail_alloc(const char *letters);
+void mock_fail_quiet(struct mock_device *mdev, int error, unsigned int count);
 unsigned int mock_live_domains(void);
+
+struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),
+				void *arg);
+bool mock_thread_done(struct mock_thread *thread);
+void mock_thread_join(struct mock_thread *thread);
+
+void mock_set_parameter(struct kunit *test, const char *name,
+			const char *value);
 
 enum iommu_owner_kind mock_kind(struct iommu_group *group);
 bool mock_viable(struct iommu_group *group);
 unsigned int mock_claims(struct iommu_group *group);
+const char *mock_quarantine(struct iommu_group *group);
 u64 mock_generation(struct iommu_group *group);
 
 #endif /* __IOMMU_OWNER_TESTS_MOCK_H */

@@ -238,21 +238,41 @@ static void generation_stays_without_change(struct kunit *test)
 
 /* sysfs */
 
-/* Read a file of the group, as sysfs would for a reader. */
-static ssize_t read_attribute(struct kunit *test, struct iommu_group *group,
-			      const char *name, umode_t *mode, char *buf)
+static struct kernfs_node *owner_file(struct kunit *test,
+				      struct iommu_group *group,
+				      const char *name)
 {
 	struct kernfs_node *dir, *file;
-	ssize_t ret;
 
 	dir = kernfs_find_and_get(group->kobj.sd, "owner");
 	KUNIT_ASSERT_NOT_NULL(test, dir);
 	file = kernfs_find_and_get(dir, name);
 	kernfs_put(dir);
 	KUNIT_ASSERT_NOT_NULL_MSG(test, file, "%s", name);
+	return file;
+}
+
+/* Read a file of the group, as sysfs would for a reader. */
+static ssize_t read_attribute(struct kunit *test, struct iommu_group *group,
+			      const char *name, umode_t *mode, char *buf)
+{
+	struct kernfs_node *file = owner_file(test, group, name);
+	ssize_t ret;
 
 	*mode = file->mode & 0777;
 	ret = group->kobj.ktype->sysfs_ops->show(&group->kobj, file->priv, buf);
+	kernfs_put(file);
+	return ret;
+}
+
+static ssize_t write_attribute(struct kunit *test, struct iommu_group *group,
+			       const char *name, const char *text)
+{
+	struct kernfs_node *file = owner_file(test, group, name);
+	ssize_t ret;
+
+	ret = group->kobj.ktype->sysfs_ops->store(&group->kobj, file->priv,
+						  text, strlen(text));
 	kernfs_put(file);
 	return ret;
 }
@@ -332,6 +352,44 @@ static void attributes_of_owned_group(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
 	expect_attribute(test, group, "kind", 0444, "quarantine\n");
 	expect_holder(test, group, 0, "kernel", "-");
+}
+
+static void quarantine_is_shown_and_cleared(struct kunit *test)
+{
+	static const char * const wrong[] = { "", "\n", "1", "cleared", "c" };
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	expect_attribute(test, group, "quarantine", 0644, "\n");
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			write_attribute(test, group, "quarantine", "clear"));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	expect_attribute(test, group, "quarantine", 0644, "\n");
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			write_attribute(test, group, "quarantine", "clear"));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	mock_fail_quiet(mdev, -EIO, 1);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	expect_attribute(test, group, "quarantine", 0644,
+			 "a device cannot be made quiet\n");
+	for (unsigned int i = 0; i < ARRAY_SIZE(wrong); i++)
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    write_attribute(test, group, "quarantine",
+						    wrong[i]), "%s", wrong[i]);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+
+	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
+	KUNIT_EXPECT_EQ(test, -EIO,
+			write_attribute(test, group, "quarantine", "clear\n"));
+	KUNIT_EXPECT_EQ(test, 6,
+			write_attribute(test, group, "quarantine", "clear\n"));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+	expect_attribute(test, group, "quarantine", 0644, "\n");
 }
 
 /* Tracepoints */
@@ -502,6 +560,7 @@ static struct kunit_case report_cases[] = {
 	KUNIT_CASE(generation_stays_without_change),
 	KUNIT_CASE(attributes_of_free_group),
 	KUNIT_CASE(attributes_of_owned_group),
+	KUNIT_CASE(quarantine_is_shown_and_cleared),
 	KUNIT_CASE(claims_and_releases_are_traced),
 	KUNIT_CASE(refusals_are_traced),
 	{}

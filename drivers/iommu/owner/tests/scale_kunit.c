@@ -104,9 +104,28 @@ static void owner_goes_with_its_devices(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mock_live_domains());
 }
 
+static void revoke_takes_all_groups(struct kunit *test)
+{
+	struct iommu_group **groups = groups_new(test);
+	struct mock_owner *a = mock_owner(test, "a");
+	unsigned int refs = refcount_read(&a->owner->ref);
+	ktime_t start;
+	s64 ms;
+
+	claim_all(test, groups, a->owner);
+	start = ktime_get();
+	iommu_owner_revoke(a->owner);
+	ms = ktime_ms_delta(ktime_get(), start);
+	KUNIT_EXPECT_EQ(test, GROUPS, count_kind(groups, IOMMU_OWNER_KERNEL));
+	KUNIT_EXPECT_EQ(test, refs, refcount_read(&a->owner->ref));
+	kunit_info(test, "%u groups: revoke %lld ms\n", GROUPS, ms);
+	KUNIT_EXPECT_LT(test, ms, LIMIT_MS);
+}
+
 static struct kunit_case scale_cases[] = {
 	KUNIT_CASE_SLOW(one_owner_has_all_groups),
 	KUNIT_CASE_SLOW(owner_goes_with_its_devices),
+	KUNIT_CASE_SLOW(revoke_takes_all_groups),
 	{}
 };
 

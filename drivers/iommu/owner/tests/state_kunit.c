@@ -30,6 +30,8 @@ enum operation {
 	A_UNRESERVES, B_UNRESERVES,
 	A_QUARANTINES, B_QUARANTINES,
 	CLEAR,
+	A_IS_REVOKED,
+	DEVICE_IS_USED,
 	A_ATTACHES, B_ATTACHES,
 	KERNEL_ATTACHES,
 	DRIVER_BINDS,
@@ -73,6 +75,8 @@ static const char * const operations[NR_OPERATIONS] = {
 	[A_QUARANTINES] = "a quarantines",
 	[B_QUARANTINES] = "b quarantines",
 	[CLEAR] = "clear",
+	[A_IS_REVOKED] = "a is revoked",
+	[DEVICE_IS_USED] = "a device is used",
 	[A_ATTACHES] = "a attaches",
 	[B_ATTACHES] = "b attaches",
 	[KERNEL_ATTACHES] = "kernel attaches",
@@ -95,6 +99,8 @@ static const struct transition {
 		[A_QUARANTINES] = { -ESTALE, FREE },
 		[B_QUARANTINES] = { -ESTALE, FREE },
 		[CLEAR] = { -EINVAL, FREE },
+		[A_IS_REVOKED] = { 0, FREE },
+		[DEVICE_IS_USED] = { -ESTALE, FREE },
 		[A_ATTACHES] = { -ESTALE, FREE },
 		[B_ATTACHES] = { -ESTALE, FREE },
 		[KERNEL_ATTACHES] = { 0, PRIVATE },
@@ -112,6 +118,8 @@ static const struct transition {
 		[A_QUARANTINES] = { -ESTALE, BOUND },
 		[B_QUARANTINES] = { -ESTALE, BOUND },
 		[CLEAR] = { -EINVAL, BOUND },
+		[A_IS_REVOKED] = { 0, BOUND },
+		[DEVICE_IS_USED] = { -ESTALE, BOUND },
 		[A_ATTACHES] = { -ESTALE, BOUND },
 		[B_ATTACHES] = { -ESTALE, BOUND },
 		[KERNEL_ATTACHES] = { 0, PRIVATE },
@@ -129,6 +137,8 @@ static const struct transition {
 		[A_QUARANTINES] = { -ESTALE, PRIVATE },
 		[B_QUARANTINES] = { -ESTALE, PRIVATE },
 		[CLEAR] = { -EINVAL, PRIVATE },
+		[A_IS_REVOKED] = { 0, PRIVATE },
+		[DEVICE_IS_USED] = { -ESTALE, PRIVATE },
 		[A_ATTACHES] = { -ESTALE, PRIVATE },
 		[B_ATTACHES] = { -ESTALE, PRIVATE },
 		[KERNEL_ATTACHES] = { -EBUSY, PRIVATE },
@@ -146,6 +156,8 @@ static const struct transition {
 		[A_QUARANTINES] = { 0, QUARANTINE },
 		[B_QUARANTINES] = { -EACCES, A_1 },
 		[CLEAR] = { -EINVAL, A_1 },
+		[A_IS_REVOKED] = { 0, FREE },
+		[DEVICE_IS_USED] = { 0, A_1 },
 		[A_ATTACHES] = { 0, A_1 },
 		[B_ATTACHES] = { -EACCES, A_1 },
 		[KERNEL_ATTACHES] = { -EBUSY, A_1 },
@@ -163,6 +175,8 @@ static const struct transition {
 		[A_QUARANTINES] = { 0, QUARANTINE },
 		[B_QUARANTINES] = { -EACCES, A_2 },
 		[CLEAR] = { -EINVAL, A_2 },
+		[A_IS_REVOKED] = { 0, FREE },
+		[DEVICE_IS_USED] = { 0, A_2 },
 		[A_ATTACHES] = { 0, A_2 },
 		[B_ATTACHES] = { -EACCES, A_2 },
 		[KERNEL_ATTACHES] = { -EBUSY, A_2 },
@@ -180,6 +194,8 @@ static const struct transition {
 		[A_QUARANTINES] = { 0, QUARANTINE },
 		[B_QUARANTINES] = { -EACCES, A_0R },
 		[CLEAR] = { -EINVAL, A_0R },
+		[A_IS_REVOKED] = { 0, FREE },
+		[DEVICE_IS_USED] = { 0, A_0R },
 		[A_ATTACHES] = { -ESTALE, A_0R },
 		[B_ATTACHES] = { -EACCES, A_0R },
 		[KERNEL_ATTACHES] = { -EBUSY, A_0R },
@@ -197,6 +213,8 @@ static const struct transition {
 		[A_QUARANTINES] = { 0, QUARANTINE },
 		[B_QUARANTINES] = { -EACCES, A_1R },
 		[CLEAR] = { -EINVAL, A_1R },
+		[A_IS_REVOKED] = { 0, FREE },
+		[DEVICE_IS_USED] = { 0, A_1R },
 		[A_ATTACHES] = { 0, A_1R },
 		[B_ATTACHES] = { -EACCES, A_1R },
 		[KERNEL_ATTACHES] = { -EBUSY, A_1R },
@@ -214,6 +232,8 @@ static const struct transition {
 		[A_QUARANTINES] = { -ESTALE, QUARANTINE },
 		[B_QUARANTINES] = { -ESTALE, QUARANTINE },
 		[CLEAR] = { 0, FREE },
+		[A_IS_REVOKED] = { 0, QUARANTINE },
+		[DEVICE_IS_USED] = { -ESTALE, QUARANTINE },
 		[A_ATTACHES] = { -ESTALE, QUARANTINE },
 		[B_ATTACHES] = { -ESTALE, QUARANTINE },
 		[KERNEL_ATTACHES] = { -EBUSY, QUARANTINE },
@@ -240,6 +260,8 @@ static struct cast cast_new(struct kunit *test, const struct cast *from)
 	cast.group = cast.first->group;
 	cast.second = mock_device(test, cast.group);
 	cast.domain = mock_paging_domain(test, cast.first);
+	cast.a = mock_owner(test, "a")->owner;
+	cast.b = mock_owner(test, "b")->owner;
 	return cast;
 }
 
@@ -290,6 +312,11 @@ static int operate(const struct cast *c, enum operation operation)
 		return iommu_owner_quarantine_group(c->b, c->group);
 	case CLEAR:
 		return iommu_owner_clear_quarantine(c->group);
+	case A_IS_REVOKED:
+		iommu_owner_revoke(c->a);
+		return 0;
+	case DEVICE_IS_USED:
+		return iommu_owner_device_used(&c->first->dev);
 	case A_ATTACHES:
 		return iommu_owner_attach_group(c->a, c->domain, c->group);
 	case B_ATTACHES:
@@ -350,8 +377,6 @@ static void operations_in_state(struct kunit *test)
 	const struct state_desc *desc = test->param_value;
 	const struct cast common = {
 		.driver = mock_driver(test, "mock_nic", false),
-		.a = mock_owner(test, "a")->owner,
-		.b = mock_owner(test, "b")->owner,
 	};
 	enum state state = desc - states;
 

@@ -40,6 +40,7 @@ static void check_modes(struct __test_metadata *_metadata, int group)
 		{ "holder", 0400 },
 		{ "generation", 0444 },
 		{ "blockers", 0444 },
+		{ "quarantine", 0644 },
 	};
 	char path[256], buf[4096];
 	struct stat st;

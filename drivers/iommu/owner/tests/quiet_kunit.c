@@ -1,0 +1,630 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests: devices are made quiet, quarantine of those that are not, and
+ * drivers that are probed again
+ */
+#include <linux/delay.h>
+
+#include "mock.h"
+
+#define NOT_QUIET	"a device cannot be made quiet"
+#define HAS_TO_WAIT	"a reset has to wait for another task"
+
+/* Claim the group of @mdev, use @mdev, release. */
+static void use(struct kunit *test, struct iommu_owner *owner,
+		struct mock_device *mdev)
+{
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(owner, mdev->group));
+}
+
+static void expect_quarantine(struct kunit *test, struct iommu_group *group,
+			      const char *reason)
+{
+	KUNIT_EXPECT_EQ(test, reason ? IOMMU_OWNER_QUARANTINE :
+				       IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_STREQ(test, reason ?: "", mock_quarantine(group) ?: "");
+}
+
+/* Use */
+
+static void only_used_devices_are_made_quiet(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct mock_device *third = mock_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = first->group;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&first->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&third->dev));
+	KUNIT_EXPECT_EQ(test, 0, first->quieted);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, 1, first->quieted);
+	KUNIT_EXPECT_EQ(test, 0, second->quieted);
+	KUNIT_EXPECT_EQ(test, 1, third->quieted);
+	KUNIT_EXPECT_FALSE(test, first->quiet_locked);
+	expect_quarantine(test, group, NULL);
+
+	/* Once is enough */
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, 1, first->quieted);
+	KUNIT_EXPECT_EQ(test, 1, third->quieted);
+}
+
+static void reset_device_is_left_alone(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_quiet(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, mdev->quieted);
+	expect_quarantine(test, mdev->group, NULL);
+}
+
+static void use_outlives_a_reservation(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, mdev->group));
+	use(test, a, mdev);
+	KUNIT_EXPECT_EQ(test, 0, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
+}
+
+static void use_needs_an_owner(struct kunit *test)
+{
+	struct mock_device *outside = mock_device_alloc(test, NULL, 0);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_device_used(&outside->dev));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_device_quiet(&outside->dev));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	iommu_owner_revoke(a);
+	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_device_used(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_quiet(&mdev->dev));
+}
+
+static void use_is_refused_at_the_end(struct mock_device *mdev)
+{
+	struct mock_device *other = mdev->data;
+
+	KUNIT_EXPECT_EQ(kunit_get_current_test(), -ESTALE,
+			iommu_owner_device_used(&other->dev));
+}
+
+static void no_use_begins_at_the_end(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct mock_device *other = mock_device(test, mdev->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mdev->on_quiet = use_is_refused_at_the_end;
+	mdev->data = other;
+	use(test, a, mdev);
+	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 0, other->quieted);
+}
+
+/* Quarantine */
+
+static void not_quiet_is_quarantined(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct mock_owner *a = mock_owner(test, "a");
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mock_fail_quiet(mdev, -EIO, 1);
+	use(test, a->owner, mdev);
+	mock_owner_put(a);
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	expect_quarantine(test, group, NOT_QUIET);
+	KUNIT_EXPECT_STREQ(test, "IB", mdev->history);
+
+	/* It does not end by itself */
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_reserve_group(b, group));
+	KUNIT_EXPECT_FALSE(test, mock_viable(group));
+	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+
+	/* and when it has ended it is forgotten */
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
+	expect_quarantine(test, group, NULL);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(b, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(b, group));
+	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
+}
+
+static void busy_device_is_tried_at_the_next_probe(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = first->group;
+
+	mock_fail_quiet(first, -EAGAIN, 1);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&first->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&second->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	expect_quarantine(test, group, HAS_TO_WAIT);
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
+
+	/* The driver core has the lock of the device that is probed only. */
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, first));
+	KUNIT_EXPECT_EQ(test, 2, first->quieted);
+	KUNIT_EXPECT_TRUE(test, first->quiet_locked);
+	KUNIT_EXPECT_FALSE(test, second->quiet_locked);
+	expect_quarantine(test, group, NULL);
+	KUNIT_EXPECT_STREQ(test, "IBI", first->history);
+
+	/* It is over for the other one, too. */
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, second));
+	KUNIT_EXPECT_EQ(test, 2, first->quieted);
+	KUNIT_EXPECT_EQ(test, 1, second->quieted);
+}
+
+static void busy_device_is_tried_at_the_next_claim(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mock_fail_quiet(mdev, -EAGAIN, 3);
+	use(test, a, mdev);
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_reserve_group(b, group));
+	expect_quarantine(test, group, HAS_TO_WAIT);
+	KUNIT_EXPECT_STREQ(test, "IB", mdev->history);
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(b, group));
+	KUNIT_EXPECT_EQ(test, 4, mdev->quieted);
+	KUNIT_EXPECT_FALSE(test, mdev->quiet_locked);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(b, group));
+	KUNIT_EXPECT_EQ(test, 4, mdev->quieted);
+}
+
+static void group_of_busy_device_is_viable(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_fail_quiet(mdev, -EAGAIN, 2);
+	use(test, a, mdev);
+	KUNIT_EXPECT_FALSE(test, mock_viable(mdev->group));
+	/* Who asks first would never claim otherwise. */
+	KUNIT_EXPECT_TRUE(test, mock_viable(mdev->group));
+	expect_quarantine(test, mdev->group, NULL);
+	KUNIT_EXPECT_STREQ(test, "IBI", mdev->history);
+}
+
+static void reason_is_the_last_one(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+	u64 before;
+
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	use(test, a, mdev);
+	expect_quarantine(test, group, HAS_TO_WAIT);
+	before = mock_generation(group);
+	mock_fail_quiet(mdev, -EIO, 1);
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	expect_quarantine(test, group, NOT_QUIET);
+	KUNIT_EXPECT_GT(test, mock_generation(group), before);
+
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 2, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
+
+	/* Quiet, but the default domain does not come back */
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	use(test, a, mdev);
+	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	expect_quarantine(test, group,
+			  "the default domain cannot be attached");
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
+}
+
+static void asked_for_quarantine_stays(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	/* What was to be tried again before does not count. */
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	use(test, a, mdev);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_clear_quarantine(group));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
+	expect_quarantine(test, group, "the devices are not known to be quiet");
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, group));
+	expect_quarantine(test, group, "the devices are not known to be quiet");
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+}
+
+/* While the mutex of the group is dropped */
+
+static void remove_device(struct mock_device *mdev)
+{
+	mock_device_del(mdev);
+}
+
+static void device_goes_while_made_quiet(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct mock_device *second = mock_device(test, first->group);
+	struct mock_owner *a = mock_owner(test, "a");
+	struct iommu_group *group = first->group;
+
+	/* What cannot be made quiet and is gone is in nobody's way. */
+	first->on_quiet = remove_device;
+	mock_fail_quiet(first, -EIO, 1);
+	use(test, a->owner, first);
+	expect_quarantine(test, group, NULL);
+	KUNIT_EXPECT_EQ(test, 1, first->quieted);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
+
+	second->on_quiet = remove_device;
+	mock_fail_quiet(second, -EAGAIN, 1);
+	use(test, a->owner, second);
+	expect_quarantine(test, group, NULL);
+	KUNIT_EXPECT_EQ(test, 1, second->quieted);
+	mock_owner_put(a);
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+}
+
+static void last_device_goes_while_tried_again(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	for (int i = 0; i < 3; i++) {
+		struct mock_device *mdev = mock_device(test, NULL);
+		struct iommu_group *group = mdev->group;
+		struct mock_device *again;
+
+		mock_fail_quiet(mdev, -EAGAIN, 1);
+		use(test, a, mdev);
+		expect_quarantine(test, group, HAS_TO_WAIT);
+		mdev->on_quiet = remove_device;
+		if (i == 0)
+			KUNIT_EXPECT_EQ(test, -ENODEV,
+					iommu_owner_claim_group(a, group));
+		else if (i == 1)
+			KUNIT_EXPECT_EQ(test, -ENODEV,
+					iommu_owner_reserve_group(a, group));
+		else
+			mock_viable(group);
+		KUNIT_EXPECT_EQ(test, 2, mdev->quieted);
+		expect_quarantine(test, group, NULL);
+
+		again = mock_device(test, group);
+		KUNIT_EXPECT_STREQ(test, "I", again->history);
+		KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
+	}
+}
+
+/* What others try while a device is made quiet again */
+struct intruder {
+	struct iommu_owner *owner;
+	struct mock_driver *nic;
+	struct mock_device *mdev;
+	struct mock_device *late;
+};
+
+static void all_is_refused(struct mock_device *mdev)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct intruder *in = mdev->data;
+	struct iommu_group *group = mdev->group;
+
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&group->mutex));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_clear_quarantine(group));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_owner_claim_group(in->owner, group));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_owner_reserve_group(in->owner, group));
+	KUNIT_EXPECT_FALSE(test, mock_viable(group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(in->nic, in->mdev));
+	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_device_used(&mdev->dev));
+	expect_quarantine(test, group, HAS_TO_WAIT);
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+}
+
+static void nobody_gets_a_group_that_is_tried_again(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct intruder in = {
+		.owner = mock_owner(test, "b")->owner,
+		.nic = mock_driver(test, "mock_nic", false),
+		.mdev = mock_device(test, mdev->group),
+	};
+
+	mock_fail_quiet(mdev, -EAGAIN, 2);
+	use(test, a, mdev);
+	mdev->on_quiet = all_is_refused;
+	mdev->data = &in;
+	/* One that does not help, and one that does */
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 2, mdev->quieted);
+	expect_quarantine(test, mdev->group, HAS_TO_WAIT);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 3, mdev->quieted);
+}
+
+static void add_device(struct mock_device *mdev)
+{
+	struct intruder *in = mdev->data;
+
+	in->late = mock_device(kunit_get_current_test(), mdev->group);
+}
+
+static void handover_sees_a_device_that_came_meanwhile(struct kunit *test)
+{
+	struct mock_driver *vfio = mock_driver(test, "mock_vfio", true);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct intruder in = {};
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(vfio, mdev));
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	use(test, a, mdev);
+	mdev->on_quiet = add_device;
+	mdev->data = &in;
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iommu_owner_handover_device(a, &mdev->dev));
+	KUNIT_EXPECT_STREQ(test, "BI", in.late->history);
+	expect_quarantine(test, mdev->group, NULL);
+}
+
+/* A new owner after a removal owes nothing to a device of the old one. */
+static void swap_devices(struct mock_device *mdev)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct intruder *in = mdev->data;
+
+	mock_device_del(mdev);
+	in->late = mock_device(test, mdev->group);
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_owner_claim_group(in->owner, mdev->group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(in->nic, in->late));
+}
+
+static void new_device_waits_until_the_old_is_quiet(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct intruder in = {
+		.owner = mock_owner(test, "b")->owner,
+		.nic = mock_driver(test, "mock_nic", false),
+	};
+
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	use(test, a, mdev);
+	mdev->on_quiet = swap_devices;
+	mdev->data = &in;
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, in.late->quieted);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(in.nic, in.late));
+}
+
+static struct kunit_case quiet_cases[] = {
+	KUNIT_CASE(only_used_devices_are_made_quiet),
+	KUNIT_CASE(reset_device_is_left_alone),
+	KUNIT_CASE(use_outlives_a_reservation),
+	KUNIT_CASE(use_needs_an_owner),
+	KUNIT_CASE(no_use_begins_at_the_end),
+	KUNIT_CASE(not_quiet_is_quarantined),
+	KUNIT_CASE(busy_device_is_tried_at_the_next_probe),
+	KUNIT_CASE(busy_device_is_tried_at_the_next_claim),
+	KUNIT_CASE(group_of_busy_device_is_viable),
+	KUNIT_CASE(reason_is_the_last_one),
+	KUNIT_CASE(asked_for_quarantine_stays),
+	KUNIT_CASE(device_goes_while_made_quiet),
+	KUNIT_CASE(last_device_goes_while_tried_again),
+	KUNIT_CASE(nobody_gets_a_group_that_is_tried_again),
+	KUNIT_CASE(handover_sees_a_device_that_came_meanwhile),
+	KUNIT_CASE(new_device_waits_until_the_old_is_quiet),
+	{}
+};
+
+static struct kunit_suite quiet_suite = {
+	.name = "iommu_owner_quiet",
+	.suite_init = mock_suite_init,
+	.suite_exit = mock_suite_exit,
+	.init = mock_init,
+	.exit = mock_exit,
+	.test_cases = quiet_cases,
+};
+
+/* Drivers that were refused */
+
+/* Is @mdev bound, given some time to get there? */
+static bool gets_bound(struct mock_driver *nic, struct mock_device *mdev)
+{
+	for (int i = 0; i < 50 && !mock_bound(nic, mdev); i++)
+		msleep(20);
+	return mock_bound(nic, mdev);
+}
+
+static bool stays_unbound(struct mock_device *mdev)
+{
+	msleep(50);
+	return !device_is_bound(&mdev->dev);
+}
+
+/* A device of @group that drivers match */
+static struct mock_device *matched_device(struct kunit *test,
+					  struct iommu_group *group)
+{
+	struct mock_device *mdev = mock_device(test, group);
+
+	mdev->match = true;
+	return mdev;
+}
+
+static void reprobe_is_off(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = matched_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(mdev));
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+}
+
+static void refused_driver_is_probed_again(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = matched_device(test, NULL);
+	struct mock_device *second = matched_device(test, first->group);
+	struct mock_device *third = matched_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = first->group;
+
+	mock_set_parameter(test, "reprobe", "1");
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&first->dev));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&third->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(first));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_TRUE(test, gets_bound(nic, first));
+	KUNIT_EXPECT_TRUE(test, gets_bound(nic, third));
+	/* Nobody had tried this one */
+	KUNIT_EXPECT_TRUE(test, stays_unbound(second));
+	KUNIT_EXPECT_EQ(test, 2, nic->probes);
+}
+
+static void next_owner_comes_before_the_driver(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = matched_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_set_parameter(test, "reprobe", "1");
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(mdev));
+	iommu_owner_revoke(a);
+	KUNIT_EXPECT_TRUE(test, gets_bound(nic, mdev));
+}
+
+static void quarantine_is_not_probed(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = matched_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_set_parameter(test, "reprobe", "1");
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(mdev));
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_clear_quarantine(mdev->group));
+	KUNIT_EXPECT_TRUE(test, gets_bound(nic, mdev));
+}
+
+static void refusal_is_made_up_for_once(struct kunit *test)
+{
+	struct mock_device *mdev = matched_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_driver(test, "mock_nic", false);
+	mock_set_parameter(test, "reprobe", "1");
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&mdev->dev));
+	/* The driver is not for this device any more */
+	mdev->match = false;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(mdev));
+
+	mdev->match = true;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(mdev));
+}
+
+static void end_of_the_wait_lets_all_probe(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = matched_device(test, NULL);
+	struct mock_device *second = matched_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_set_parameter(test, "reprobe", "1");
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&second->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&first->dev));
+	mock_fail_quiet(first, -EAGAIN, 1);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, first->group));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(second));
+	KUNIT_EXPECT_EQ(test, 1, device_attach(&first->dev));
+	KUNIT_EXPECT_TRUE(test, gets_bound(nic, second));
+}
+
+static struct kunit_case reprobe_cases[] = {
+	KUNIT_CASE(reprobe_is_off),
+	KUNIT_CASE(refused_driver_is_probed_again),
+	KUNIT_CASE(next_owner_comes_before_the_driver),
+	KUNIT_CASE(quarantine_is_not_probed),
+	KUNIT_CASE(refusal_is_made_up_for_once),
+	KUNIT_CASE(end_of_the_wait_lets_all_probe),
+	{}
+};
+
+static void reprobe_exit(struct kunit *test)
+{
+	mock_set_parameter(test, "reprobe", "0");
+	mock_exit(test);
+}
+
+static struct kunit_suite reprobe_suite = {
+	.name = "iommu_owner_reprobe",
+	.suite_init = mock_suite_init,
+	.suite_exit = mock_suite_exit,
+	.init = mock_init,
+	.exit = reprobe_exit,
+	.test_cases = reprobe_cases,
+};
+
+kunit_test_suites(&quiet_suite, &reprobe_suite);

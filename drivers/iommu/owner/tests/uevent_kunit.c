@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests: uevents
+ */
+#include <linux/kobject.h>
+
+#include "mock.h"
+
+#define UEVENTS 16
+
+/* What goes out, as the kset of the groups sees it */
+struct uevents {
+	struct kset *kset;
+	const struct kset_uevent_ops *saved;
+	struct iommu_group *group;
+	unsigned int count;
+	char kind[UEVENTS][16];
+	u64 generation[UEVENTS];
+};
+
+static struct uevents *uevents;
+
+static void parse_uevent(const struct kobj_uevent_env *env)
+{
+	static const char kind[] = "IOMMU_OWNER_KIND=";
+	static const char generation[] = "IOMMU_OWNER_GENERATION=";
+	unsigned int n = uevents->count++;
+	unsigned int known = 0;
+
+	if (n >= UEVENTS)
+		return;
+	for (int i = 0; i < env->envp_idx; i++) {
+		const char *line = env->envp[i];
+		size_t len;
+
+		known += !strcmp(line, "ACTION=change");
+		known += !strcmp(line, "SUBSYSTEM=iommu_groups");
+		len = str_has_prefix(line, kind);
+		if (len)
+			known += strscpy(uevents->kind[n], line + len) > 0;
+		len = str_has_prefix(line, generation);
+		if (len)
+			known += !kstrtou64(line + len, 10,
+					    &uevents->generation[n]);
+	}
+	if (known != 4)
+		strscpy(uevents->kind[n], "incomplete");
+}
+
+static int see_uevent(const struct kobject *kobj, struct kobj_uevent_env *env)
+{
+	if (&uevents->group->kobj == kobj)
+		parse_uevent(env);
+	return 0;
+}
+
+static const struct kset_uevent_ops see_uevent_ops = {
+	.uevent = see_uevent,
+};
+
+static void stop_uevents(void *unused)
+{
+	iommu_owner_flush_uevents();
+	uevents->kset->uevent_ops = uevents->saved;
+}
+
+static void see_uevents(struct kunit *test, struct iommu_group *group)
+{
+	iommu_owner_flush_uevents();
+	uevents = kunit_kzalloc(test, sizeof(*uevents), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, uevents);
+	uevents->group = group;
+	uevents->kset = group->kobj.kset;
+	uevents->saved = uevents->kset->uevent_ops;
+	uevents->kset->uevent_ops = &see_uevent_ops;
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, stop_uevents, NULL));
+}
+
+/* What was sent since the last call, and nothing else */
+static void expect_uevents(struct kunit *test, unsigned int count, ...)
+{
+	u64 generation = 0;
+	va_list kinds;
+
+	iommu_owner_flush_uevents();
+	KUNIT_EXPECT_EQ(test, count, uevents->count);
+	va_start(kinds, count);
+	for (unsigned int i = 0; i < min(count, uevents->count); i++) {
+		enum iommu_owner_kind kind = va_arg(kinds, int);
+
+		KUNIT_EXPECT_STREQ(test, iommu_owner_kind_name(kind),
+				   uevents->kind[i]);
+		KUNIT_EXPECT_GT(test, uevents->generation[i], generation);
+		generation = uevents->generation[i];
+	}
+	va_end(kinds);
+	KUNIT_EXPECT_GE(test, mock_generation(uevents->group), generation);
+	uevents->count = 0;
+}
+
+static void each_change_of_kind_is_sent(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_group *group = mdev->group;
+
+	see_uevents(test, group);
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	expect_uevents(test, 0);
+	iommu_attach_group(domain, group);
+	iommu_detach_group(domain, group);
+	mock_unbind(mdev);
+	expect_uevents(test, 2, IOMMU_OWNER_PRIVATE, IOMMU_OWNER_KERNEL);
+
+	iommu_owner_claim_group(a, group);
+	expect_uevents(test, 1, IOMMU_OWNER_USER);
+	iommu_owner_claim_group(a, group);
+	iommu_owner_claim_group(b, group);
+	iommu_owner_attach_group(a, domain, group);
+	iommu_owner_reserve_group(a, group);
+	iommu_owner_release_group(a, group);
+	expect_uevents(test, 0);
+	iommu_owner_release_group(a, group);
+	iommu_owner_unreserve_group(a, group);
+	expect_uevents(test, 2, IOMMU_OWNER_RESERVED, IOMMU_OWNER_KERNEL);
+
+	iommu_owner_reserve_group(a, group);
+	iommu_owner_quarantine_group(a, group);
+	iommu_owner_clear_quarantine(group);
+	iommu_owner_claim_group(a, group);
+	iommu_owner_revoke(a);
+	expect_uevents(test, 5, IOMMU_OWNER_RESERVED, IOMMU_OWNER_QUARANTINE,
+		       IOMMU_OWNER_KERNEL, IOMMU_OWNER_USER,
+		       IOMMU_OWNER_KERNEL);
+
+	iommu_owner_claim_group(b, group);
+	mock_device_del(mdev);
+	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_KERNEL);
+}
+
+static int clear_meanwhile(struct iommu_owner_watch *watch,
+			    const struct iommu_owner_end *end)
+{
+	iommu_owner_claim_group(watch->owner, uevents->group);
+	iommu_owner_clear_quarantine(uevents->group);
+	iommu_owner_release_group(watch->owner, uevents->group);
+	return 0;
+}
+
+/* Others come and go while the mutex of the group is dropped */
+static void no_change_is_sent_twice(struct kunit *test)
+{
+	static const struct iommu_owner_watch_ops ops = {
+		.ended = clear_meanwhile,
+	};
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner_watch watch = { .ops = &ops };
+
+	see_uevents(test, mdev->group);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_watch(a, &watch));
+	iommu_owner_claim_group(a, mdev->group);
+	iommu_owner_release_group(a, mdev->group);
+	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_KERNEL);
+
+	iommu_owner_claim_group(a, mdev->group);
+	iommu_owner_quarantine_group(a, mdev->group);
+	iommu_owner_clear_quarantine(mdev->group);
+	expect_uevents(test, 3, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE,
+		       IOMMU_OWNER_KERNEL);
+	iommu_owner_unwatch(&watch);
+
+	iommu_owner_claim_group(a, mdev->group);
+	iommu_owner_device_used(&mdev->dev);
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	iommu_owner_release_group(a, mdev->group);
+	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE);
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
+	expect_uevents(test, 1, IOMMU_OWNER_KERNEL);
+}
+
+static void remove_meanwhile(struct mock_device *mdev)
+{
+	mock_device_del(mdev);
+}
+
+/* Whoever sees a change first tells it. */
+static void change_by_another_is_sent_once(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	see_uevents(test, group);
+	iommu_owner_claim_group(a, group);
+	iommu_owner_device_used(&mdev->dev);
+	mock_fail_quiet(mdev, -EAGAIN, 1);
+	iommu_owner_release_group(a, group);
+	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE);
+	mdev->on_quiet = remove_meanwhile;
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_group(a, group));
+	expect_uevents(test, 1, IOMMU_OWNER_KERNEL);
+}
+
+/* An event keeps the group, whatever becomes of it. */
+static void uevent_outlives_the_devices(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct mock_owner *a = mock_owner(test, "a");
+	int group = iommu_group_id(mdev->group);
+
+	iommu_owner_claim_group(a->owner, mdev->group);
+	mock_device_del(mdev);
+	iommu_group_put(mdev->group);
+	mdev->group = NULL;
+	/* The number is free when the last event has been sent. */
+	iommu_owner_flush_uevents();
+	KUNIT_EXPECT_EQ(test, group,
+			iommu_group_id(mock_device(test, NULL)->group));
+}
+
+static struct kunit_case uevent_cases[] = {
+	KUNIT_CASE(each_change_of_kind_is_sent),
+	KUNIT_CASE(no_change_is_sent_twice),
+	KUNIT_CASE(change_by_another_is_sent_once),
+	KUNIT_CASE(uevent_outlives_the_devices),
+	{}
+};
+
+static struct kunit_suite uevent_suite = {
+	.name = "iommu_owner_uevent",
+	.suite_init = mock_suite_init,
+	.suite_exit = mock_suite_exit,
+	.init = mock_init,
+	.exit = mock_exit,
+	.test_cases = uevent_cases,
+};
+
+kunit_test_suite(uevent_suite);
