@@ -23,42 +23,6 @@ struct kvm;
 struct module;
 
 /**
- * enum iommu_owner_kind - Who may do DMA with the devices of a group
- * @IOMMU_OWNER_KERNEL: Drivers that use the DMA API, shared by all of them; a
- *	group without any driver is the kernel's too.
- * @IOMMU_OWNER_PRIVATE: A kernel driver with a domain of its own.
- * @IOMMU_OWNER_USER: User space drives the DMA.
- * @IOMMU_OWNER_RESERVED: Held for an owner that has no device open; DMA is
- *	blocked.
- * @IOMMU_OWNER_QUARANTINE: The owner is gone, but the devices are not known to
- *	be quiet; DMA is blocked and no driver may bind.
- *
- * An owner is allocated as PRIVATE or USER; a group can be in any of these.
- */
-enum iommu_owner_kind {
-	IOMMU_OWNER_KERNEL,
-	IOMMU_OWNER_PRIVATE,
-	IOMMU_OWNER_USER,
-	IOMMU_OWNER_RESERVED,
-	IOMMU_OWNER_QUARANTINE,
-};
-
-/**
- * enum iommu_owner_reason - Why an ownership has ended
- * @IOMMU_OWNER_RELEASED: The last claim was released, or the reservation given
- *	up: close, exit and death of a process, unbind of its driver.
- * @IOMMU_OWNER_REVOKED: The group was taken back.
- * @IOMMU_OWNER_REMOVED: The last device of the group is gone.
- */
-enum iommu_owner_reason {
-	IOMMU_OWNER_RELEASED,
-	IOMMU_OWNER_REVOKED,
-	IOMMU_OWNER_REMOVED,
-};
-
-#define IOMMU_OWNER_NAME_LEN 32
-
-/**
  * struct iommu_owner_ops - What the subsystem behind an owner is told
  * @release: The last reference to the owner is gone. Called once, in process
  *	context, with no lock of the IOMMU core held. Optional.
@@ -465,5 +429,15 @@ static inline const char *iommu_owner_kind_name(enum iommu_owner_kind kind)
 }
 
 #endif /* CONFIG_IOMMU_API */
+
+#ifdef CONFIG_IOMMU_OWNER_TOKEN
+int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg);
+#else
+static inline int iommu_owner_token_from_file_ioctl(struct file *file,
+						    void __user *arg)
+{
+	return -ENOTTY;
+}
+#endif
 
 #endif /* __LINUX_IOMMU_OWNER_H */

@@ -12,12 +12,13 @@
  *
  * Lock order, outermost first:
  *
- *	device_lock() or a lock of the caller (VFIO group, iommufd igroup)
- *	  iommu_probe_device_lock
- *	    iommu_group::mutex, which protects struct iommu_ownership and the
- *	    fields of struct group_device
- *	      iommu_owner::lock, which protects the groups and the watches of
- *	      an owner
+ *	iommu_owner::reserve_lock
+ *	  device_lock() or a lock of the caller (VFIO group, iommufd igroup)
+ *	    iommu_probe_device_lock
+ *	      iommu_group::mutex, which protects struct iommu_ownership and the
+ *	      fields of struct group_device
+ *		iommu_owner::lock, which protects the groups, the watches and
+ *		the tokens of an owner
  *
  * Nothing that can call back is run under the mutex of a group: uevents,
  * watches, resets and the release of an owner wait for iommu_owner_end(). Two
@@ -25,6 +26,7 @@
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/device/driver.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -65,9 +67,11 @@ struct iommu_owner *iommu_owner_alloc(enum iommu_owner_kind kind,
 	refcount_set(&owner->ref, 1);
 	owner->kind = kind;
 	owner->ops = ops;
+	mutex_init(&owner->reserve_lock);
 	spin_lock_init(&owner->lock);
 	INIT_LIST_HEAD(&owner->groups);
 	INIT_LIST_HEAD(&owner->watches);
+	INIT_LIST_HEAD(&owner->tokens);
 	init_waitqueue_head(&owner->wait);
 	return owner;
 }
@@ -273,9 +277,18 @@ bool iommu_owner_dma_blocked(struct iommu_group *group)
 	return group->ownership.owner || group->ownership.quarantine;
 }
 
+/* The device that was added is the last of @group. */
 void iommu_owner_device_added(struct iommu_group *group)
 {
+	struct iommu_owner *owner = group->ownership.owner;
+	struct group_device *gdev;
+
 	iommu_owner_changed(group);
+	if (!owner)
+		return;
+	gdev = list_last_entry(&group->devices, struct group_device, list);
+	iommu_owner_token_event(owner, IOMMU_OWNER_EVENT_DEVICE_ADDED, group,
+				gdev->dev, 0);
 }
 
 /*
@@ -476,6 +489,8 @@ static int release(struct iommu_owner_section *section,
 	}
 	iommu_owner_changed(group);
 	iommu_owner_report_release(group, owner);
+	iommu_owner_token_event(owner, IOMMU_OWNER_EVENT_RELEASED, group, NULL,
+				0);
 	return 0;
 }
 
@@ -607,6 +622,38 @@ int iommu_owner_handover_device(struct iommu_owner *owner, struct device *dev)
 }
 EXPORT_SYMBOL_GPL(iommu_owner_handover_device);
 
+/*
+ * As iommu_owner_reserve_group(), but return 1 if @group had not been reserved
+ * before, and -EPERM if it would have to be taken without @may_take.
+ */
+int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
+			bool may_take)
+{
+	struct iommu_ownership *own = &group->ownership;
+	struct iommu_owner_section section;
+	int ret = 0;
+
+	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
+	if (iommu_owner_revoked(owner))
+		ret = -ESTALE;
+	else if (own->owner == owner)
+		ret = own->ending ? -EBUSY : 0;
+	else
+		ret = may_take ? take(group, owner, NULL) : -EPERM;
+	if (!ret && !own->reserved) {
+		own->reserved = true;
+		ret = 1;
+		iommu_owner_changed(group);
+		iommu_owner_report_claim(group);
+	} else if (ret == -EBUSY) {
+		iommu_owner_report_refused_claim(group, owner->name);
+	}
+	iommu_owner_end(&section);
+	return ret;
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_reserve);
+
 /**
  * iommu_owner_reserve_group() - Keep a group for an owner
  * @owner: The owner. It may have claimed the group already.
@@ -621,24 +668,7 @@ EXPORT_SYMBOL_GPL(iommu_owner_handover_device);
 int iommu_owner_reserve_group(struct iommu_owner *owner,
 			      struct iommu_group *group)
 {
-	struct iommu_owner_section section;
-	int ret = 0;
-
-	iommu_owner_begin(&section, group);
-	iommu_owner_retry_quiet(group, NULL);
-	if (group->ownership.owner != owner)
-		ret = take(group, owner, NULL);
-	else if (group->ownership.ending)
-		ret = -EBUSY;
-	if (!ret) {
-		group->ownership.reserved = true;
-		iommu_owner_changed(group);
-		iommu_owner_report_claim(group);
-	} else if (ret == -EBUSY) {
-		iommu_owner_report_refused_claim(group, owner->name);
-	}
-	iommu_owner_end(&section);
-	return ret;
+	return min(iommu_owner_reserve(owner, group, true), 0);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_reserve_group);
 
@@ -668,7 +698,11 @@ int iommu_owner_unreserve_group(struct iommu_owner *owner,
 	} else {
 		own->reserved = false;
 		iommu_owner_changed(group);
-		if (!own->claims)
+		if (own->claims)
+			iommu_owner_token_event(owner,
+						IOMMU_OWNER_EVENT_RELEASED,
+						group, NULL, 0);
+		else
 			iommu_owner_begin_end(&section, IOMMU_OWNER_RELEASED);
 	}
 	iommu_owner_end(&section);

@@ -3,6 +3,7 @@
 #define __IOMMU_OWNER_OWNER_H
 
 #include <linux/iommu-owner.h>
+#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -15,12 +16,20 @@
  * @kind: IOMMU_OWNER_PRIVATE or IOMMU_OWNER_USER.
  * @name: Name for reports.
  * @ops: Callbacks, may be NULL.
+ * @explicit: Made by user space. Tokens of others cannot reserve a group that
+ *	the owner does not have.
+ * @reserve_lock: Makes one step of what a token does with reservations. Outside
+ *	the mutex of a group.
  * @lock: Protects the fields below. Inside the mutex of a group.
  * @groups: The &struct iommu_ownership of its groups, but those that end.
  * @watches: Who is told of ends, by class.
  * @watched: Number of watches that have ever come.
- * @wait: For a watch whose callback runs, and for @ending.
- * @ending: Number of ownerships that have begun to end, but not ended.
+ * @tokens: The &struct iommu_owner_token that are open.
+ * @reservers: Number of @tokens that have the right to reserve.
+ * @events: Number of events that the tokens were told.
+ * @wait: For a watch whose callback runs, for @ending, and for events.
+ * @ending: Number of ownerships that have begun to end, but not ended; and one
+ *	while the owner is being revoked.
  * @revoked: Nothing can be claimed any more.
  */
 struct iommu_owner {
@@ -28,10 +37,15 @@ struct iommu_owner {
 	enum iommu_owner_kind kind;
 	const char *name;
 	const struct iommu_owner_ops *ops;
+	bool explicit;
+	struct mutex reserve_lock;
 	spinlock_t lock;
 	struct list_head groups;
 	struct list_head watches;
 	u64 watched;
+	struct list_head tokens;
+	unsigned int reservers;
+	u64 events;
 	wait_queue_head_t wait;
 	unsigned int ending;
 	bool revoked;
@@ -43,6 +57,8 @@ const char *iommu_owner_group_holder(struct iommu_group *group);
 struct group_device *iommu_owner_find_device(struct iommu_group *group,
 					     struct device *dev);
 void iommu_owner_changed(struct iommu_group *group);
+int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
+			bool may_take);
 const struct device_driver *
 iommu_owner_blocking_driver(struct iommu_group *group,
 			    struct group_device *gdev);
@@ -69,6 +85,22 @@ void iommu_owner_tell_claim(struct iommu_owner *owner,
 			    const struct iommu_group *group);
 struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 					   int after);
+
+/* event.c */
+#ifdef CONFIG_IOMMU_OWNER_TOKEN
+void iommu_owner_token_event(struct iommu_owner *owner,
+			     enum iommu_owner_event_type type,
+			     struct iommu_group *group, struct device *dev,
+			     enum iommu_owner_reason reason);
+#else
+static inline void iommu_owner_token_event(struct iommu_owner *owner,
+					   enum iommu_owner_event_type type,
+					   struct iommu_group *group,
+					   struct device *dev,
+					   enum iommu_owner_reason reason)
+{
+}
+#endif
 
 /* report.c */
 void iommu_owner_report_claim(struct iommu_group *group);

@@ -49,6 +49,8 @@ void iommu_owner_report_claim(struct iommu_group *group)
 	trace_iommu_owner_claim(group->id, own->owner->name,
 				iommu_owner_group_kind(group), own->claims,
 				own->generation);
+	iommu_owner_token_event(own->owner, IOMMU_OWNER_EVENT_CLAIMED, group,
+				NULL, 0);
 }
 
 void iommu_owner_report_release(struct iommu_group *group,
@@ -82,6 +84,10 @@ void iommu_owner_report_refused_probe(struct iommu_group *group,
 			     iommu_owner_kind_name(iommu_owner_group_kind(group)),
 			     iommu_owner_group_holder(group),
 			     own->owner ? own->comm : "-", own->pid);
+	if (own->owner)
+		iommu_owner_token_event(own->owner,
+					IOMMU_OWNER_EVENT_PROBE_REFUSED, group,
+					dev, 0);
 }
 
 void iommu_owner_report_refused_claim(struct iommu_group *group,

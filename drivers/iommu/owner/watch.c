@@ -226,6 +226,8 @@ void iommu_owner_finish(struct iommu_owner_section *section)
 	}
 	if (ret)
 		own->quarantine = "user space may still have access";
+	iommu_owner_token_event(section->ended, IOMMU_OWNER_EVENT_ENDED, group,
+				NULL, section->reason);
 	if (!own->quarantine)
 		own->quarantine = iommu_owner_quiet_group(group, NULL);
 	forget_owner(group);
@@ -270,10 +272,16 @@ void iommu_owner_revoke(struct iommu_owner *owner)
 {
 	struct iommu_owner_section section;
 	struct iommu_group *group;
+	bool first;
 
 	spin_lock(&owner->lock);
+	first = !owner->revoked;
 	WRITE_ONCE(owner->revoked, true);
+	owner->ending += first;
 	spin_unlock(&owner->lock);
+	if (first)
+		iommu_owner_token_event(owner, IOMMU_OWNER_EVENT_REVOKED, NULL,
+					NULL, IOMMU_OWNER_REVOKED);
 
 	while ((group = iommu_owner_next_group(owner, -1))) {
 		iommu_owner_begin(&section, group);
@@ -284,6 +292,9 @@ void iommu_owner_revoke(struct iommu_owner *owner)
 	}
 
 	spin_lock(&owner->lock);
+	owner->ending -= first;
+	if (!owner->ending)
+		wake_up_all(&owner->wait);
 	wait_event_cmd(owner->wait, !owner->ending,
 		       spin_unlock(&owner->lock), spin_lock(&owner->lock));
 	spin_unlock(&owner->lock);

@@ -7,6 +7,48 @@
 #ifndef _UAPI_LINUX_IOMMU_OWNER_H
 #define _UAPI_LINUX_IOMMU_OWNER_H
 
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define IOMMU_OWNER_TYPE (';')
+
+/**
+ * DOC: General ioctl format
+ *
+ * Each ioctl takes a pointer to a structure that begins with its size and with
+ * flags. The structures grow at their end. The kernel takes a structure that
+ * is shorter than its own as if zeros followed, down to the size that the
+ * structure had when it was introduced, and one that is longer if all that it
+ * does not know is zero.
+ *
+ * Errors that every ioctl can give:
+ *
+ *  - ENOTTY: the ioctl is not known on this kind of file
+ *  - EFAULT: the structure, or an array that it points to, cannot be accessed
+ *  - E2BIG: a part of the structure that the kernel does not know is not zero
+ *  - EOPNOTSUPP: a flag, a right or a reserved field is set that the kernel
+ *    does not know
+ *  - EINVAL: the structure is too short, or a value in it is not valid
+ *  - EPERM: the token does not have the right that the ioctl needs
+ *  - ESTALE: the owner has been revoked
+ *  - ENOMEM: out of memory
+ *
+ * After an error nothing has changed, and nothing but a count or the group in
+ * the way has been written, where the structure says so.
+ */
+enum {
+	IOMMU_OWNER_CMD_BASE = 0x00,
+	IOMMU_OWNER_CMD_CREATE = IOMMU_OWNER_CMD_BASE,
+	IOMMU_OWNER_CMD_GET_TOKEN,
+	IOMMU_OWNER_CMD_GET_INFO,
+	IOMMU_OWNER_CMD_DUP,
+	IOMMU_OWNER_CMD_CHECK,
+	IOMMU_OWNER_CMD_RESERVE,
+	IOMMU_OWNER_CMD_RELEASE,
+	IOMMU_OWNER_CMD_REVOKE,
+	IOMMU_OWNER_CMD_USE,
+};
+
 /**
  * DOC: rights
  *
@@ -28,5 +70,384 @@
 #define IOMMU_OWNER_RIGHT_REVOKE	(1U << 5)
 #define IOMMU_OWNER_RIGHT_GRANT		(1U << 6)
 #define IOMMU_OWNER_RIGHTS_ALL		((1U << 7) - 1)
+
+/* With the terminating zero; a longer name of a device or driver is cut */
+#define IOMMU_OWNER_NAME_LEN	32
+#define IOMMU_OWNER_COMM_LEN	16
+#define IOMMU_OWNER_DRIVER_LEN	32
+#define IOMMU_OWNER_DEVICE_LEN	64
+
+/* Groups that one ioctl may name */
+#define IOMMU_OWNER_GROUPS_MAX	1024
+
+/**
+ * enum iommu_owner_kind - Who may do DMA with the devices of a group
+ * @IOMMU_OWNER_KERNEL: Drivers that use the DMA API, shared by all of them; a
+ *	group without any driver is the kernel's too.
+ * @IOMMU_OWNER_PRIVATE: A kernel driver with a domain of its own.
+ * @IOMMU_OWNER_USER: User space drives the DMA.
+ * @IOMMU_OWNER_RESERVED: Held for an owner that has no device open; DMA is
+ *	blocked.
+ * @IOMMU_OWNER_QUARANTINE: The owner is gone, but the devices are not known to
+ *	be quiet; DMA is blocked and no driver may bind.
+ *
+ * An owner is allocated as PRIVATE or USER; a group can be in any of these.
+ */
+enum iommu_owner_kind {
+	IOMMU_OWNER_KERNEL,
+	IOMMU_OWNER_PRIVATE,
+	IOMMU_OWNER_USER,
+	IOMMU_OWNER_RESERVED,
+	IOMMU_OWNER_QUARANTINE,
+};
+
+/**
+ * enum iommu_owner_reason - Why an ownership has ended
+ * @IOMMU_OWNER_RELEASED: The last claim was released, or the reservation given
+ *	up: close, exit and death of a process, unbind of its driver.
+ * @IOMMU_OWNER_REVOKED: The group was taken back.
+ * @IOMMU_OWNER_REMOVED: The last device of the group is gone.
+ */
+enum iommu_owner_reason {
+	IOMMU_OWNER_RELEASED,
+	IOMMU_OWNER_REVOKED,
+	IOMMU_OWNER_REMOVED,
+};
+
+/**
+ * struct iommu_owner_create - ioctl(IOMMU_OWNER_CREATE) on /dev/iommu-owner
+ * @size: sizeof(struct iommu_owner_create)
+ * @flags: Must be 0
+ * @rights: IOMMU_OWNER_RIGHT_* of the token, at least one
+ * @out_fd: The token, closed on exec
+ * @name: Name of the owner for reports: printable ASCII without white space,
+ *	with zeros up to the end, at least one of them
+ *
+ * Make an owner and a token for it. Only such an owner can reserve groups that
+ * it does not have yet.
+ *
+ * Return: 0; EMFILE or ENFILE if there are too many open files.
+ */
+struct iommu_owner_create {
+	__u32 size;
+	__u32 flags;
+	__u32 rights;
+	__s32 out_fd;
+	__u8 name[IOMMU_OWNER_NAME_LEN];
+};
+#define IOMMU_OWNER_CREATE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_CREATE)
+
+/**
+ * struct iommu_owner_get_token - ioctl(IOMMU_OWNER_GET_TOKEN) on a file that
+ *	stands for an owner: a VFIO group or device, an iommufd
+ * @size: sizeof(struct iommu_owner_get_token)
+ * @flags: Must be 0
+ * @rights: IOMMU_OWNER_RIGHT_* of the token, at least one
+ * @out_fd: The token, closed on exec
+ *
+ * Get a token for the owner that the file claims with. The rights are no more
+ * than those that the file has.
+ *
+ * Return: 0; EPERM if @rights has more than that; ENODEV if the file has no
+ * owner yet; EBADFD if it never has one; EMFILE or ENFILE if there are too many
+ * open files.
+ */
+struct iommu_owner_get_token {
+	__u32 size;
+	__u32 flags;
+	__u32 rights;
+	__s32 out_fd;
+};
+#define IOMMU_OWNER_GET_TOKEN _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_GET_TOKEN)
+
+/**
+ * struct iommu_owner_group_info - A group of an owner
+ * @generation: Moves with every change of the ownership of the group
+ * @group: Number of the group, as in /sys/kernel/iommu_groups
+ * @kind: enum iommu_owner_kind
+ * @claims: Claims of the owner on the group
+ * @flags: IOMMU_OWNER_GROUP_RESERVED: the group stays with the owner when the
+ *	last claim goes
+ * @devices: Number of devices in the group
+ * @__reserved: 0
+ *
+ * All of it, and the devices of the group, is from one moment.
+ */
+struct iommu_owner_group_info {
+	__aligned_u64 generation;
+	__u32 group;
+	__u32 kind;
+	__u32 claims;
+	__u32 flags;
+#define IOMMU_OWNER_GROUP_RESERVED	(1U << 0)
+	__u32 devices;
+	__u32 __reserved;
+};
+
+/**
+ * struct iommu_owner_device_info - A device, and the driver that is bound to it
+ * @group: Number of its group
+ * @kind: enum iommu_owner_kind of the group
+ * @device: Name of the device; of a PCI device it is the address. Empty where
+ *	the entry is about the group as a whole
+ * @driver: Name of the driver; empty if there is none
+ */
+struct iommu_owner_device_info {
+	__u32 group;
+	__u32 kind;
+	__u8 device[IOMMU_OWNER_DEVICE_LEN];
+	__u8 driver[IOMMU_OWNER_DRIVER_LEN];
+};
+
+/**
+ * struct iommu_owner_get_info - ioctl(IOMMU_OWNER_GET_INFO) on a token
+ * @size: sizeof(struct iommu_owner_get_info)
+ * @flags: Must be 0
+ * @out_rights: Rights of the token
+ * @out_state: IOMMU_OWNER_STATE_*
+ * @out_sequence: Number of events of the owner so far. What is told of a group
+ *	is at least as new: an event with a sequence of @out_sequence or more
+ *	may or may not be in it
+ * @out_claims: Claims of the owner on all its groups
+ * @nr_groups: Room in @groups; on return the number of groups
+ * @groups: Array of &struct iommu_owner_group_info, in the order of the numbers
+ * @nr_devices: Room in @devices; on return the number of devices
+ * @__reserved: Must be 0
+ * @devices: Array of &struct iommu_owner_device_info
+ * @out_name: Name of the owner
+ *
+ * Needs INSPECT. Works after a revoke. With room for nothing it counts: call
+ * it again with the room that it asked for.
+ *
+ * Return: 0; EMSGSIZE if there is more than room: everything but what did not
+ * fit has been written.
+ */
+struct iommu_owner_get_info {
+	__u32 size;
+	__u32 flags;
+	__u32 out_rights;
+	__u32 out_state;
+#define IOMMU_OWNER_STATE_EXPLICIT	(1U << 0) /* by IOMMU_OWNER_CREATE */
+#define IOMMU_OWNER_STATE_REVOKED	(1U << 1)
+	__aligned_u64 out_sequence;
+	__u32 out_claims;
+	__u32 nr_groups;
+	__aligned_u64 groups;
+	__u32 nr_devices;
+	__u32 __reserved;
+	__aligned_u64 devices;
+	__u8 out_name[IOMMU_OWNER_NAME_LEN];
+};
+#define IOMMU_OWNER_GET_INFO _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_GET_INFO)
+
+/**
+ * struct iommu_owner_dup - ioctl(IOMMU_OWNER_DUP) on a token
+ * @size: sizeof(struct iommu_owner_dup)
+ * @flags: Must be 0
+ * @rights: IOMMU_OWNER_RIGHT_* of the new token, at least one
+ * @out_fd: The new token, closed on exec
+ *
+ * Needs GRANT. Make another token for the same owner, with the same rights or
+ * fewer. It has a queue of events of its own.
+ *
+ * Return: 0; EPERM if @rights has more than the token; EMFILE or ENFILE if
+ * there are too many open files.
+ */
+struct iommu_owner_dup {
+	__u32 size;
+	__u32 flags;
+	__u32 rights;
+	__s32 out_fd;
+};
+#define IOMMU_OWNER_DUP _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_DUP)
+
+/**
+ * struct iommu_owner_check - ioctl(IOMMU_OWNER_CHECK) on a token
+ * @size: sizeof(struct iommu_owner_check)
+ * @flags: Must be 0
+ * @nr_groups: Number of groups in @groups, up to IOMMU_OWNER_GROUPS_MAX
+ * @nr_blockers: Room in @blockers; on return the number of blockers
+ * @groups: Array of __u32, the numbers of the groups
+ * @blockers: Array of &struct iommu_owner_device_info
+ * @out_group: If the error is ENODEV: the group that there is not
+ * @__reserved: Must be 0
+ *
+ * Needs INSPECT. What is in the way of a claim of these groups by the owner?
+ * A driver that is bound to a device of a group of the kernel is one blocker
+ * with the name of both. A group that somebody else has, or that is in
+ * quarantine, is one blocker with the kind alone. The answer may be out of date
+ * when it is looked at.
+ *
+ * Return: 0; EMSGSIZE if there are more blockers than room: everything but what
+ * did not fit has been written; ENODEV if there is no such group.
+ */
+struct iommu_owner_check {
+	__u32 size;
+	__u32 flags;
+	__u32 nr_groups;
+	__u32 nr_blockers;
+	__aligned_u64 groups;
+	__aligned_u64 blockers;
+	__u32 out_group;
+	__u32 __reserved;
+};
+#define IOMMU_OWNER_CHECK _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_CHECK)
+
+/**
+ * struct iommu_owner_reserve - ioctl(IOMMU_OWNER_RESERVE) on a token
+ * @size: sizeof(struct iommu_owner_reserve)
+ * @flags: Must be 0
+ * @nr_groups: Number of groups in @groups, 1 to IOMMU_OWNER_GROUPS_MAX
+ * @out_group: After an error: the group in the way
+ * @groups: Array of __u32, the numbers of the groups
+ *
+ * Needs RESERVE. Reserve all of these groups, or none of them: they stay with
+ * the owner whether it has claims or not, DMA is blocked while it has none, and
+ * no kernel driver binds. To reserve a group again changes nothing. The
+ * reservations end with IOMMU_OWNER_RELEASE, or when the last token of the
+ * owner that has RESERVE is closed.
+ *
+ * Return: 0; EPERM also if the owner does not have a group yet and was not made
+ * by IOMMU_OWNER_CREATE; EBUSY if a driver or somebody else has a group; ENODEV
+ * if there is no such group; EIO or another error of the IOMMU driver if it
+ * cannot block DMA.
+ */
+struct iommu_owner_reserve {
+	__u32 size;
+	__u32 flags;
+	__u32 nr_groups;
+	__u32 out_group;
+	__aligned_u64 groups;
+};
+#define IOMMU_OWNER_RESERVE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_RESERVE)
+
+/**
+ * struct iommu_owner_release - ioctl(IOMMU_OWNER_RELEASE) on a token
+ * @size: sizeof(struct iommu_owner_release)
+ * @flags: IOMMU_OWNER_RELEASE_ALL: all groups that the owner has reserved
+ * @nr_groups: Number of groups in @groups, 1 to IOMMU_OWNER_GROUPS_MAX; 0 with
+ *	IOMMU_OWNER_RELEASE_ALL
+ * @out_group: After an error: the group that is not reserved
+ * @groups: Array of __u32, the numbers of the groups; 0 with
+ *	IOMMU_OWNER_RELEASE_ALL
+ *
+ * Needs RESERVE. Undo the reservation of these groups. A group with claims goes
+ * when the last of them is released, the others at once.
+ *
+ * Return: 0; ENOENT if the owner has not reserved one of the groups.
+ */
+struct iommu_owner_release {
+	__u32 size;
+	__u32 flags;
+#define IOMMU_OWNER_RELEASE_ALL		(1U << 0)
+	__u32 nr_groups;
+	__u32 out_group;
+	__aligned_u64 groups;
+};
+#define IOMMU_OWNER_RELEASE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_RELEASE)
+
+/**
+ * struct iommu_owner_revoke - ioctl(IOMMU_OWNER_REVOKE) on a token
+ * @size: sizeof(struct iommu_owner_revoke)
+ * @flags: Must be 0
+ *
+ * Needs REVOKE. Take all groups back from the owner, whoever uses them. When
+ * it returns, DMA is blocked or the kernel's again, and all who watch the owner
+ * have been told. The owner can never have a group again. To revoke again
+ * changes nothing, and waits for the same.
+ *
+ * Return: 0.
+ */
+struct iommu_owner_revoke {
+	__u32 size;
+	__u32 flags;
+};
+#define IOMMU_OWNER_REVOKE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_REVOKE)
+
+/**
+ * struct iommu_owner_use - ioctl(IOMMU_OWNER_USE) on a token
+ * @size: sizeof(struct iommu_owner_use)
+ * @flags: Must be 0
+ * @fd: A file that claims groups: a VFIO group or device
+ * @__reserved: Must be 0
+ *
+ * Needs CLAIM. From now on @fd claims as the owner of the token, with the
+ * rights of the token. The token may be closed then.
+ *
+ * Return: 0; EBADF if @fd is not open; EBADFD if it does not stand for an owner;
+ * EOPNOTSUPP if it cannot be told with which; EBUSY if it has claimed.
+ */
+struct iommu_owner_use {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 __reserved;
+};
+#define IOMMU_OWNER_USE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_USE)
+
+/**
+ * enum iommu_owner_event_type - What has happened to an owner
+ * @IOMMU_OWNER_EVENT_LOST: The queue was full: &iommu_owner_event.lost events
+ *	after the one before this are missing.
+ * @IOMMU_OWNER_EVENT_CLAIMED: A group was claimed or reserved.
+ * @IOMMU_OWNER_EVENT_RELEASED: A claim or the reservation of a group was
+ *	released, and the ownership goes on.
+ * @IOMMU_OWNER_EVENT_REVOKED: The owner is being revoked.
+ * @IOMMU_OWNER_EVENT_ENDED: The ownership of a group has ended: DMA is blocked,
+ *	and those who watch have been told. The group is not the kernel's yet.
+ * @IOMMU_OWNER_EVENT_PROBE_REFUSED: A driver was refused a device.
+ * @IOMMU_OWNER_EVENT_DEVICE_ADDED: A device has joined a group.
+ * @IOMMU_OWNER_EVENT_ACCESS_REFUSED: Not used yet.
+ */
+enum iommu_owner_event_type {
+	IOMMU_OWNER_EVENT_LOST,
+	IOMMU_OWNER_EVENT_CLAIMED,
+	IOMMU_OWNER_EVENT_RELEASED,
+	IOMMU_OWNER_EVENT_REVOKED,
+	IOMMU_OWNER_EVENT_ENDED,
+	IOMMU_OWNER_EVENT_PROBE_REFUSED,
+	IOMMU_OWNER_EVENT_DEVICE_ADDED,
+	IOMMU_OWNER_EVENT_ACCESS_REFUSED,
+};
+
+/**
+ * struct iommu_owner_event - Record that read() of a token gives
+ * @sequence: Number of the event, counted for each owner from 0
+ * @time: When, in nanoseconds of CLOCK_MONOTONIC
+ * @generation: Generation of the group; a change of its kind, which comes last,
+ *	moves it once more
+ * @type: enum iommu_owner_event_type; ignore what is not known
+ * @group: Number of the group; -1 if the event is about the owner
+ * @kind: enum iommu_owner_kind of the group
+ * @reason: enum iommu_owner_reason, if the ownership has ended
+ * @claims: Claims of the owner on the group
+ * @lost: Number of events that are missing; the last of them is @sequence
+ * @pid: Process that did it, in the initial namespace
+ * @__reserved: 0
+ * @comm: Command of that process
+ * @driver: Name of the driver, if one was refused
+ * @device: Name of the device, if one was added or a driver was refused
+ *
+ * Needs INSPECT. read() gives as many whole records as there are and fit. It
+ * waits for the first, or fails with EAGAIN if the file is in non-blocking mode.
+ * After the owner has been revoked and its last event read it returns 0, and
+ * poll() tells POLLHUP. It fails with EINVAL if not even one record fits.
+ */
+struct iommu_owner_event {
+	__aligned_u64 sequence;
+	__aligned_u64 time;
+	__aligned_u64 generation;
+	__u32 type;
+	__s32 group;
+	__u32 kind;
+	__u32 reason;
+	__u32 claims;
+	__u32 lost;
+	__s32 pid;
+	__u32 __reserved;
+	__u8 comm[IOMMU_OWNER_COMM_LEN];
+	__u8 driver[IOMMU_OWNER_DRIVER_LEN];
+	__u8 device[IOMMU_OWNER_DEVICE_LEN];
+};
 
 #endif /* _UAPI_LINUX_IOMMU_OWNER_H */

@@ -1,0 +1,874 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests: tokens, their rights, reservations and events
+ *
+ * The ioctls are called as a user would: their structures are in memory of a
+ * user that the test has mapped.
+ */
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/mman.h>
+#include <linux/uaccess.h>
+
+#include "../token.h"
+#include "mock.h"
+
+#define USER_SIZE	(16 * PAGE_SIZE)
+/* Where in that memory what is */
+#define ARRAY_AT	PAGE_SIZE
+#define OUT_AT		(4 * PAGE_SIZE)
+
+/* What most tests need: two groups, an owner, and all that may disturb it */
+struct stage {
+	struct mock_device *mdev[2];
+	u32 id[2];
+	struct mock_driver *driver;
+	struct iommu_owner *owner;
+	struct iommu_owner_token *token;
+	void __user *user;
+};
+
+static struct iommu_owner_token *token_new(struct kunit *test,
+					   struct iommu_owner *owner,
+					   u32 rights)
+{
+	struct iommu_owner_token *token =
+		iommu_owner_token_alloc(owner, rights);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, token);
+	iommu_owner_token_open(token);
+	return token;
+}
+
+static struct stage stage_new(struct kunit *test, bool explicit)
+{
+	struct stage s = {};
+	unsigned long addr;
+
+	for (int i = 0; i < 2; i++) {
+		s.mdev[i] = mock_device(test, NULL);
+		s.id[i] = iommu_group_id(s.mdev[i]->group);
+	}
+	s.driver = mock_driver(test, "mock-driver", false);
+	s.owner = mock_owner(test, "orchestrator")->owner;
+	s.owner->explicit = explicit;
+	s.token = token_new(test, s.owner, IOMMU_OWNER_RIGHTS_ALL);
+	addr = kunit_vm_mmap(test, NULL, 0, USER_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, 0, addr);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	s.user = (void __user *)addr;
+	return s;
+}
+
+/* Execute an ioctl on the structure @cmd; its answer is in @cmd then. */
+static int call(struct stage *s, struct iommu_owner_token *token,
+		unsigned int nr, void *cmd, size_t size)
+{
+	int ret;
+
+	if (copy_to_user(s->user, cmd, size))
+		return -ENXIO;
+	ret = iommu_owner_token_ioctl(token, nr, s->user);
+	if (copy_from_user(cmd, s->user, size))
+		return -ENXIO;
+	return ret;
+}
+
+static u64 put_groups(struct stage *s, const u32 *ids, unsigned int count)
+{
+	if (copy_to_user(s->user + ARRAY_AT, ids, count * sizeof(*ids)))
+		return 0;
+	return (uintptr_t)s->user + ARRAY_AT;
+}
+
+static int reserve(struct stage *s, struct iommu_owner_token *token,
+		   const u32 *ids, unsigned int count, u32 *failed)
+{
+	struct iommu_owner_reserve cmd = {
+		.size = sizeof(cmd),
+		.nr_groups = count,
+		.groups = put_groups(s, ids, count),
+	};
+	int ret = call(s, token, IOMMU_OWNER_RESERVE, &cmd, sizeof(cmd));
+
+	if (failed)
+		*failed = cmd.out_group;
+	return ret;
+}
+
+static int release(struct stage *s, struct iommu_owner_token *token,
+		   const u32 *ids, unsigned int count)
+{
+	struct iommu_owner_release cmd = {
+		.size = sizeof(cmd),
+		.nr_groups = count,
+		.groups = count ? put_groups(s, ids, count) : 0,
+		.flags = count ? 0 : IOMMU_OWNER_RELEASE_ALL,
+	};
+
+	return call(s, token, IOMMU_OWNER_RELEASE, &cmd, sizeof(cmd));
+}
+
+static int check(struct stage *s, const u32 *ids, unsigned int count,
+		 struct iommu_owner_device_info *out, u32 *room)
+{
+	struct iommu_owner_check cmd = {
+		.size = sizeof(cmd),
+		.nr_groups = count,
+		.groups = put_groups(s, ids, count),
+		.nr_blockers = *room,
+		.blockers = (uintptr_t)s->user + OUT_AT,
+	};
+	int ret = call(s, s->token, IOMMU_OWNER_CHECK, &cmd, sizeof(cmd));
+
+	if (copy_from_user(out, s->user + OUT_AT, *room * sizeof(*out)))
+		return -ENXIO;
+	*room = cmd.nr_blockers;
+	return ret;
+}
+
+static int dup(struct stage *s, struct iommu_owner_token *token, u32 rights,
+	       int *fd)
+{
+	struct iommu_owner_dup cmd = {
+		.size = sizeof(cmd),
+		.rights = rights,
+		.out_fd = -1,
+	};
+	int ret = call(s, token, IOMMU_OWNER_DUP, &cmd, sizeof(cmd));
+
+	*fd = cmd.out_fd;
+	return ret;
+}
+
+static void stop_using(int fd)
+{
+	close_fd(fd);
+	flush_delayed_fput();
+}
+
+static enum iommu_owner_kind kind(struct stage *s, unsigned int i)
+{
+	return mock_kind(s->mdev[i]->group);
+}
+
+/* Rights */
+
+static const struct op {
+	const char *name;
+	unsigned int nr;
+	size_t size;
+	u32 right;
+	bool revoked;
+} ops[] = {
+	{ "get_info", IOMMU_OWNER_GET_INFO, sizeof(struct iommu_owner_get_info),
+	  IOMMU_OWNER_RIGHT_INSPECT, true },
+	{ "dup", IOMMU_OWNER_DUP, sizeof(struct iommu_owner_dup),
+	  IOMMU_OWNER_RIGHT_GRANT, false },
+	{ "check", IOMMU_OWNER_CHECK, sizeof(struct iommu_owner_check),
+	  IOMMU_OWNER_RIGHT_INSPECT, false },
+	{ "reserve", IOMMU_OWNER_RESERVE, sizeof(struct iommu_owner_reserve),
+	  IOMMU_OWNER_RIGHT_RESERVE, false },
+	{ "release", IOMMU_OWNER_RELEASE, sizeof(struct iommu_owner_release),
+	  IOMMU_OWNER_RIGHT_RESERVE, false },
+	{ "revoke", IOMMU_OWNER_REVOKE, sizeof(struct iommu_owner_revoke),
+	  IOMMU_OWNER_RIGHT_REVOKE, true },
+	{ "use", IOMMU_OWNER_USE, sizeof(struct iommu_owner_use),
+	  IOMMU_OWNER_RIGHT_CLAIM, false },
+};
+
+/* A call of @op that would change something or succeed */
+static int execute(struct stage *s, struct iommu_owner_token *token,
+		   const struct op *op, u32 rights)
+{
+	struct iommu_owner_get_info info = { .size = sizeof(info) };
+	struct iommu_owner_revoke revoke = { .size = sizeof(revoke) };
+	struct iommu_owner_use use = { .size = sizeof(use), .fd = -1 };
+	struct iommu_owner_device_info none;
+	struct iommu_owner_token *had = s->token;
+	u32 room = 0;
+	int ret, fd;
+
+	switch (op->nr) {
+	case IOMMU_OWNER_GET_INFO:
+		ret = call(s, token, op->nr, &info, sizeof(info));
+		return ret == -EMSGSIZE ? 0 : ret;
+	case IOMMU_OWNER_DUP:
+		ret = dup(s, token, rights, &fd);
+		if (!ret)
+			stop_using(fd);
+		return ret;
+	case IOMMU_OWNER_CHECK:
+		s->token = token;
+		ret = check(s, s->id, 2, &none, &room);
+		s->token = had;
+		return ret;
+	case IOMMU_OWNER_RESERVE:
+		return reserve(s, token, s->id, 2, NULL);
+	case IOMMU_OWNER_RELEASE:
+		return release(s, token, s->id, 1);
+	case IOMMU_OWNER_REVOKE:
+		return call(s, token, op->nr, &revoke, sizeof(revoke));
+	default:
+		ret = call(s, token, op->nr, &use, sizeof(use));
+		return ret == -EBADF ? 0 : ret;
+	}
+}
+
+/* With every right but the one that it needs, each operation changes nothing. */
+static void token_without_right(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++) {
+		u64 generation = mock_generation(s.mdev[0]->group);
+		u64 events = s.owner->events;
+		struct iommu_owner_token *token;
+
+		token = token_new(test, s.owner,
+				  IOMMU_OWNER_RIGHTS_ALL & ~ops[i].right);
+		KUNIT_EXPECT_EQ_MSG(test, -EPERM,
+				    execute(&s, token, &ops[i], ops[i].right),
+				    "%s", ops[i].name);
+		KUNIT_EXPECT_EQ(test, generation,
+				mock_generation(s.mdev[0]->group));
+		KUNIT_EXPECT_EQ(test, events, s.owner->events);
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+		KUNIT_EXPECT_FALSE(test, s.owner->revoked);
+		iommu_owner_token_close(token);
+	}
+	iommu_owner_token_close(s.token);
+}
+
+/* Each right gives the operations that need it, and no other. */
+static void token_single_right(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+
+	for (u32 right = 1; right < IOMMU_OWNER_RIGHTS_ALL; right <<= 1) {
+		struct iommu_owner_token *token =
+			token_new(test, s.owner, right);
+
+		for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++) {
+			if (ops[i].nr == IOMMU_OWNER_REVOKE &&
+			    right == ops[i].right)
+				continue;
+			KUNIT_EXPECT_EQ_MSG(test,
+					    right == ops[i].right ? 0 : -EPERM,
+					    execute(&s, token, &ops[i], right),
+					    "%s with 0x%x", ops[i].name, right);
+		}
+		iommu_owner_token_close(token);
+	}
+	KUNIT_EXPECT_FALSE(test, s.owner->revoked);
+	iommu_owner_token_close(s.token);
+}
+
+static void token_dup_never_more(struct kunit *test)
+{
+	const u32 few = IOMMU_OWNER_RIGHT_GRANT | IOMMU_OWNER_RIGHT_INSPECT;
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_token *token = token_new(test, s.owner, few);
+	struct iommu_owner_token *copy;
+	struct file *file;
+	int fd;
+
+	for (u32 rights = 1; rights <= IOMMU_OWNER_RIGHTS_ALL; rights++) {
+		int ret = dup(&s, token, rights, &fd);
+
+		KUNIT_EXPECT_EQ(test, rights & ~few ? -EPERM : 0, ret);
+		if (ret) {
+			KUNIT_EXPECT_EQ(test, -1, fd);
+			continue;
+		}
+		file = fget(fd);
+		KUNIT_ASSERT_NOT_NULL(test, file);
+		copy = file->private_data;
+		KUNIT_EXPECT_EQ(test, rights, copy->rights);
+		KUNIT_EXPECT_PTR_EQ(test, s.owner, copy->owner);
+		fput(file);
+		stop_using(fd);
+	}
+	KUNIT_EXPECT_EQ(test, -EINVAL, dup(&s, token, 0, &fd));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, dup(&s, token, few | BIT(7), &fd));
+	iommu_owner_token_close(token);
+	iommu_owner_token_close(s.token);
+}
+
+/* Size, tail and flags of the structure of each operation */
+static void token_structures(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++) {
+		u8 cmd[256] = {};
+		u32 *words = (u32 *)cmd;
+
+		words[0] = ops[i].size - 1;
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    call(&s, s.token, ops[i].nr, cmd, 256),
+				    "%s too short", ops[i].name);
+		words[0] = 0;
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				call(&s, s.token, ops[i].nr, cmd, 256));
+		words[0] = 256;
+		cmd[255] = 1;
+		KUNIT_EXPECT_EQ_MSG(test, -E2BIG,
+				    call(&s, s.token, ops[i].nr, cmd, 256),
+				    "%s with a tail", ops[i].name);
+		cmd[255] = 0;
+		words[0] = PAGE_SIZE + 1;
+		KUNIT_EXPECT_EQ(test, -E2BIG,
+				call(&s, s.token, ops[i].nr, cmd, 256));
+		words[0] = ops[i].size;
+		words[1] = BIT(31);
+		KUNIT_EXPECT_EQ_MSG(test, -EOPNOTSUPP,
+				    call(&s, s.token, ops[i].nr, cmd, 256),
+				    "%s with a flag", ops[i].name);
+		KUNIT_EXPECT_EQ(test, -EFAULT,
+				iommu_owner_token_ioctl(s.token, ops[i].nr,
+							NULL));
+	}
+	KUNIT_EXPECT_EQ(test, -ENOTTY,
+			iommu_owner_token_ioctl(s.token, IOMMU_OWNER_CREATE,
+						s.user));
+	KUNIT_EXPECT_EQ(test, -ENOTTY,
+			iommu_owner_token_ioctl(s.token,
+						_IO(IOMMU_OWNER_TYPE, 0x1f),
+						s.user));
+	KUNIT_EXPECT_EQ(test, -ENOTTY,
+			iommu_owner_token_ioctl(s.token,
+						_IO('!', IOMMU_OWNER_CMD_DUP),
+						s.user));
+	KUNIT_EXPECT_FALSE(test, s.owner->revoked);
+	iommu_owner_token_close(s.token);
+}
+
+/* Reservations */
+
+static void token_reserve_all_or_none(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	u32 ids[3] = { s.id[0], s.id[1], s.id[0] };
+	u32 missing[2] = { s.id[0], INT_MAX };
+	u32 *many, failed;
+
+	many = kunit_kcalloc(test, IOMMU_OWNER_GROUPS_MAX + 1, sizeof(*many),
+			     GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, many);
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(s.driver, s.mdev[1]));
+	KUNIT_EXPECT_EQ(test, -EBUSY, reserve(&s, s.token, s.id, 2, &failed));
+	KUNIT_EXPECT_EQ(test, s.id[1], failed);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(s.mdev[0]));
+
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			reserve(&s, s.token, missing, 2, &failed));
+	KUNIT_EXPECT_EQ(test, INT_MAX, failed);
+	missing[1] = U32_MAX;
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			reserve(&s, s.token, missing, 2, NULL));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+
+	mock_unbind(s.mdev[1]);
+	KUNIT_EXPECT_EQ(test, 0, reserve(&s, s.token, ids, 3, NULL));
+	for (int i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, i));
+		KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(s.mdev[i]));
+		KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(s.driver, s.mdev[i]));
+	}
+	KUNIT_EXPECT_EQ(test, -EINVAL, reserve(&s, s.token, ids, 0, NULL));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			reserve(&s, s.token, many, IOMMU_OWNER_GROUPS_MAX + 1,
+				NULL));
+	iommu_owner_token_close(s.token);
+}
+
+/* What was reserved before stays when more cannot be had. */
+static void token_reserve_keeps_old(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct mock_device *third = mock_device(test, NULL);
+	u32 ids[3] = { s.id[0], iommu_group_id(third->group), s.id[1] };
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(s.driver, s.mdev[1]));
+	KUNIT_EXPECT_EQ(test, -EBUSY, reserve(&s, s.token, ids, 3, NULL));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(third->group));
+	iommu_owner_token_close(s.token);
+}
+
+static void token_reservation_lifetime(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_token *other =
+		token_new(test, s.owner, IOMMU_OWNER_RIGHT_RESERVE);
+	struct iommu_owner_token *poor =
+		token_new(test, s.owner, IOMMU_OWNER_RIGHTS_ALL &
+			  ~IOMMU_OWNER_RIGHT_RESERVE);
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 2, NULL));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_claim_group(s.owner, s.mdev[1]->group));
+	iommu_owner_token_close(s.token);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	iommu_owner_token_close(other);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(s.mdev[0]));
+
+	/* The claim stays with who has claimed */
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, kind(&s, 1));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_release_group(s.owner, s.mdev[1]->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+
+	/* Another token can start over */
+	other = token_new(test, s.owner, IOMMU_OWNER_RIGHT_RESERVE);
+	KUNIT_EXPECT_EQ(test, 0, reserve(&s, other, s.id, 2, NULL));
+	iommu_owner_token_close(poor);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	iommu_owner_token_close(other);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+}
+
+static void token_release(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	KUNIT_EXPECT_EQ(test, -ENOENT, release(&s, s.token, s.id, 2));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, 0, release(&s, s.token, s.id, 1));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, -ENOENT, release(&s, s.token, s.id, 1));
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 2, NULL));
+	KUNIT_EXPECT_EQ(test, 0, release(&s, s.token, NULL, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+	KUNIT_EXPECT_EQ(test, 0, release(&s, s.token, NULL, 0));
+	iommu_owner_token_close(s.token);
+}
+
+/* An owner that user space did not make can keep what it has, no more. */
+static void token_implicit_owner(struct kunit *test)
+{
+	struct stage s = stage_new(test, false);
+	u32 failed;
+
+	KUNIT_EXPECT_EQ(test, -EPERM, reserve(&s, s.token, s.id, 1, NULL));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_claim_group(s.owner, s.mdev[0]->group));
+	KUNIT_EXPECT_EQ(test, -EPERM, reserve(&s, s.token, s.id, 2, &failed));
+	KUNIT_EXPECT_EQ(test, s.id[1], failed);
+	KUNIT_EXPECT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_release_group(s.owner, s.mdev[0]->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+	iommu_owner_token_close(s.token);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+}
+
+static void token_revoked(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 2, NULL));
+	iommu_owner_revoke(s.owner);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++)
+		KUNIT_EXPECT_EQ_MSG(test, ops[i].revoked ? 0 : -ESTALE,
+				    execute(&s, s.token, &ops[i],
+					    IOMMU_OWNER_RIGHT_INSPECT),
+				    "%s", ops[i].name);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	iommu_owner_token_close(s.token);
+}
+
+/* What is in the way, and what there is */
+
+static void token_check(struct kunit *test)
+{
+	struct iommu_owner *other = mock_owner(test, "other")->owner;
+	struct iommu_owner_device_info out[4] = {};
+	struct stage s = stage_new(test, true);
+	struct mock_device *twin = mock_device(test, s.mdev[0]->group);
+	u32 room = 4, missing = INT_MAX;
+
+	KUNIT_EXPECT_EQ(test, 0, check(&s, s.id, 2, out, &room));
+	KUNIT_EXPECT_EQ(test, 0, room);
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(s.driver, s.mdev[0]));
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(s.driver, twin));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_reserve_group(other, s.mdev[1]->group));
+	room = 0;
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, check(&s, s.id, 2, out, &room));
+	KUNIT_EXPECT_EQ(test, 3, room);
+	room = 2;
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, check(&s, s.id, 2, out, &room));
+	KUNIT_EXPECT_EQ(test, 3, room);
+	KUNIT_EXPECT_EQ(test, 0, out[2].kind);
+	KUNIT_EXPECT_STREQ(test, dev_name(&twin->dev), out[1].device);
+	KUNIT_EXPECT_EQ(test, 0, check(&s, s.id, 2, out, &room));
+	KUNIT_EXPECT_STREQ(test, dev_name(&s.mdev[0]->dev), out[0].device);
+	KUNIT_EXPECT_STREQ(test, "mock-driver", out[0].driver);
+	KUNIT_EXPECT_EQ(test, s.id[0], out[0].group);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, out[0].kind);
+	KUNIT_EXPECT_EQ(test, s.id[1], out[2].group);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, out[2].kind);
+	KUNIT_EXPECT_STREQ(test, "", out[2].device);
+	KUNIT_EXPECT_EQ(test, -ENODEV, check(&s, &missing, 1, out, &room));
+
+	/* One's own group is not in the way */
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_unreserve_group(other, s.mdev[1]->group));
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, &s.id[1], 1, NULL));
+	room = 4;
+	KUNIT_EXPECT_EQ(test, 0, check(&s, &s.id[1], 1, out, &room));
+	KUNIT_EXPECT_EQ(test, 0, room);
+	iommu_owner_token_close(s.token);
+}
+
+static void token_info(struct kunit *test)
+{
+	struct iommu_owner_get_info cmd = { .size = sizeof(cmd) };
+	struct iommu_owner_device_info devices[3];
+	struct iommu_owner_group_info groups[2];
+	struct stage s = stage_new(test, true);
+	struct mock_driver *managed = mock_driver(test, "mock-vfio", true);
+	struct mock_device *twin = mock_device(test, s.mdev[0]->group);
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(managed, twin));
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 2, NULL));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_claim_group(s.owner, s.mdev[0]->group));
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, call(&s, s.token, IOMMU_OWNER_GET_INFO,
+					      &cmd, sizeof(cmd)));
+	KUNIT_EXPECT_EQ(test, 2, cmd.nr_groups);
+	KUNIT_EXPECT_EQ(test, 3, cmd.nr_devices);
+	KUNIT_EXPECT_EQ(test, 1, cmd.out_claims);
+	KUNIT_EXPECT_EQ(test, 3, cmd.out_sequence);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RIGHTS_ALL, cmd.out_rights);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_EXPLICIT, cmd.out_state);
+	KUNIT_EXPECT_STREQ(test, "orchestrator", cmd.out_name);
+
+	cmd.groups = (uintptr_t)s.user + ARRAY_AT;
+	cmd.devices = (uintptr_t)s.user + OUT_AT;
+	KUNIT_EXPECT_EQ(test, 0, call(&s, s.token, IOMMU_OWNER_GET_INFO, &cmd,
+				      sizeof(cmd)));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(groups, s.user + ARRAY_AT,
+						sizeof(groups)));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(devices, s.user + OUT_AT,
+						sizeof(devices)));
+	KUNIT_EXPECT_EQ(test, s.id[0], groups[0].group);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, groups[0].kind);
+	KUNIT_EXPECT_EQ(test, 1, groups[0].claims);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_GROUP_RESERVED, groups[0].flags);
+	KUNIT_EXPECT_EQ(test, 2, groups[0].devices);
+	KUNIT_EXPECT_EQ(test, mock_generation(s.mdev[0]->group),
+			groups[0].generation);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, groups[1].kind);
+	KUNIT_EXPECT_STREQ(test, dev_name(&twin->dev), devices[1].device);
+	KUNIT_EXPECT_STREQ(test, "mock-vfio", devices[1].driver);
+	KUNIT_EXPECT_STREQ(test, "", devices[0].driver);
+	KUNIT_EXPECT_EQ(test, s.id[1], devices[2].group);
+
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_release_group(s.owner, s.mdev[0]->group));
+	iommu_owner_revoke(s.owner);
+	KUNIT_EXPECT_EQ(test, 0, call(&s, s.token, IOMMU_OWNER_GET_INFO, &cmd,
+				      sizeof(cmd)));
+	KUNIT_EXPECT_EQ(test, 0, cmd.nr_groups);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_EXPLICIT |
+			IOMMU_OWNER_STATE_REVOKED, cmd.out_state);
+	iommu_owner_token_close(s.token);
+}
+
+/* Events */
+
+#define RECORD	sizeof(struct iommu_owner_event)
+
+static ssize_t read_events(struct stage *s, struct iommu_owner_token *token,
+			   struct iommu_owner_event *events, size_t size)
+{
+	ssize_t ret = iommu_owner_events_read(token, s->user, size, false);
+
+	if (ret > 0 && copy_from_user(events, s->user, ret))
+		return -ENXIO;
+	return ret;
+}
+
+/* The next event, which is to be of this type */
+static struct iommu_owner_event next_event(struct kunit *test, struct stage *s,
+					   enum iommu_owner_event_type type)
+{
+	struct iommu_owner_event event = {};
+
+	KUNIT_EXPECT_EQ(test, RECORD,
+			read_events(s, s->token, &event, RECORD));
+	KUNIT_EXPECT_EQ(test, type, event.type);
+	return event;
+}
+
+static void token_events(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct iommu_group *group = s.mdev[0]->group;
+	struct iommu_owner_event event;
+	struct mock_device *twin;
+
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			read_events(&s, s.token, &event, RECORD));
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_CLAIMED);
+	KUNIT_EXPECT_EQ(test, 0, event.sequence);
+	KUNIT_EXPECT_EQ(test, s.id[0], event.group);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, event.kind);
+	KUNIT_EXPECT_STREQ(test, current->comm, event.comm);
+	KUNIT_EXPECT_EQ(test, task_tgid_nr(current), event.pid);
+
+	/* To reserve again is no event */
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(s.owner, group));
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_CLAIMED);
+	KUNIT_EXPECT_EQ(test, 1, event.sequence);
+	KUNIT_EXPECT_EQ(test, 1, event.claims);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, event.kind);
+	/* The change of kind, which comes last, has moved it once more */
+	KUNIT_EXPECT_EQ(test, mock_generation(group), event.generation + 1);
+
+	KUNIT_ASSERT_EQ(test, -EBUSY, mock_bind(s.driver, s.mdev[0]));
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_PROBE_REFUSED);
+	KUNIT_EXPECT_STREQ(test, "mock-driver", event.driver);
+	KUNIT_EXPECT_STREQ(test, dev_name(&s.mdev[0]->dev), event.device);
+
+	twin = mock_device(test, group);
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_DEVICE_ADDED);
+	KUNIT_EXPECT_STREQ(test, dev_name(&twin->dev), event.device);
+	KUNIT_EXPECT_EQ(test, s.id[0], event.group);
+
+	KUNIT_ASSERT_EQ(test, 0, release(&s, s.token, s.id, 1));
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_RELEASED);
+	KUNIT_EXPECT_EQ(test, 1, event.claims);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(s.owner, group));
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RELEASED, event.reason);
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			read_events(&s, s.token, &event, RECORD));
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	next_event(test, &s, IOMMU_OWNER_EVENT_CLAIMED);
+	iommu_owner_revoke(s.owner);
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_REVOKED);
+	KUNIT_EXPECT_EQ(test, -1, event.group);
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_REVOKED, event.reason);
+	KUNIT_EXPECT_EQ(test, 0, read_events(&s, s.token, &event, RECORD));
+	iommu_owner_token_close(s.token);
+}
+
+static void token_read_sizes(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_token *blind =
+		token_new(test, s.owner, IOMMU_OWNER_RIGHTS_ALL &
+			  ~IOMMU_OWNER_RIGHT_INSPECT);
+	struct iommu_owner_event events[3];
+
+	KUNIT_EXPECT_EQ(test, -EPERM,
+			read_events(&s, blind, events, RECORD));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			read_events(&s, s.token, events, RECORD - 1));
+	for (int i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_claim_group(s.owner,
+							s.mdev[0]->group));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			iommu_owner_events_read(s.token, NULL, RECORD, false));
+	KUNIT_EXPECT_EQ(test, 2 * RECORD,
+			read_events(&s, s.token, events, 3 * RECORD - 1));
+	KUNIT_EXPECT_EQ(test, 0, events[0].sequence);
+	KUNIT_EXPECT_EQ(test, 1, events[1].sequence);
+	KUNIT_EXPECT_EQ(test, RECORD,
+			read_events(&s, s.token, events, 3 * RECORD));
+	KUNIT_EXPECT_EQ(test, 2, events[0].sequence);
+	while (!iommu_owner_release_group(s.owner, s.mdev[0]->group))
+		;
+	iommu_owner_token_close(blind);
+	iommu_owner_token_close(s.token);
+}
+
+/* Read all that is in the queue; see that nothing is missing untold. */
+static u64 read_all(struct kunit *test, struct stage *s, u64 next, u32 *lost)
+{
+	struct iommu_owner_event event;
+
+	while (read_events(s, s->token, &event, RECORD) == RECORD) {
+		if (event.type == IOMMU_OWNER_EVENT_LOST) {
+			KUNIT_EXPECT_EQ(test, next + event.lost - 1,
+					event.sequence);
+			*lost += event.lost;
+		} else {
+			KUNIT_EXPECT_EQ(test, next, event.sequence);
+			KUNIT_EXPECT_EQ(test, 0, event.lost);
+		}
+		next = event.sequence + 1;
+	}
+	return next;
+}
+
+static void token_overflow(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_event event;
+	const unsigned int more = 50;
+	u32 lost = 0;
+	u64 next = 0;
+
+	/* Just as many as fit, then one more, then many more */
+	for (int i = 0; i < TOKEN_EVENTS - 1; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_claim_group(s.owner,
+							s.mdev[0]->group));
+	next = read_all(test, &s, next, &lost);
+	KUNIT_EXPECT_EQ(test, TOKEN_EVENTS - 1, next);
+	KUNIT_EXPECT_EQ(test, 0, lost);
+
+	for (int i = 0; i < TOKEN_EVENTS - 1 + more; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_claim_group(s.owner,
+							s.mdev[0]->group));
+	/* Some room in between: what comes then is in its place */
+	for (int i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, RECORD,
+				read_events(&s, s.token, &event, RECORD));
+		KUNIT_EXPECT_EQ(test, next++, event.sequence);
+	}
+	for (unsigned int i = 0; i < more; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_claim_group(s.owner,
+							s.mdev[0]->group));
+	next = read_all(test, &s, next, &lost);
+	KUNIT_EXPECT_EQ(test, s.owner->events, next);
+	KUNIT_EXPECT_LE(test, 2 * more - 3, lost);
+	KUNIT_EXPECT_GE(test, 2 * more, lost);
+	while (!iommu_owner_release_group(s.owner, s.mdev[0]->group))
+		;
+	iommu_owner_token_close(s.token);
+}
+
+/* Races */
+
+#define ROUNDS	200
+
+struct racer {
+	struct work_struct work;
+	struct iommu_owner *owner;
+	struct iommu_group *group;
+};
+
+/* A token that is the last one now and then, and its reservation */
+static void race_close(struct work_struct *work)
+{
+	struct racer *racer = container_of(work, struct racer, work);
+	struct iommu_owner_token *token;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		token = iommu_owner_token_alloc(racer->owner,
+						IOMMU_OWNER_RIGHT_RESERVE);
+		if (IS_ERR(token))
+			continue;
+		iommu_owner_token_open(token);
+		scoped_guard(mutex, &racer->owner->reserve_lock)
+			iommu_owner_reserve(racer->owner, racer->group, true);
+		cond_resched();
+		iommu_owner_token_close(token);
+	}
+}
+
+static void race_revoke(struct work_struct *work)
+{
+	struct racer *racer = container_of(work, struct racer, work);
+
+	iommu_owner_revoke(racer->owner);
+}
+
+static void run_racers(struct kunit *test, struct stage *s, bool revoke)
+{
+	struct racer *racers = kunit_kcalloc(test, 4, sizeof(*racers),
+					     GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, racers);
+	for (int i = 0; i < 4; i++) {
+		racers[i].owner = s->owner;
+		racers[i].group = s->mdev[0]->group;
+		INIT_WORK(&racers[i].work,
+			  revoke && i > 1 ? race_revoke : race_close);
+		queue_work(system_unbound_wq, &racers[i].work);
+	}
+	for (int i = 0; i < 4; i++)
+		flush_work(&racers[i].work);
+	KUNIT_EXPECT_EQ(test, 0, s->owner->reservers);
+	KUNIT_EXPECT_EQ(test, 0, s->owner->ending);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(s, 0));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(s->mdev[0]));
+}
+
+/* Whoever is last: no reservation is left behind. */
+static void token_race_last_close(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+
+	iommu_owner_token_close(s.token);
+	run_racers(test, &s, false);
+}
+
+static void token_race_revoke(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+
+	iommu_owner_token_close(s.token);
+	run_racers(test, &s, true);
+	KUNIT_EXPECT_EQ(test, -ESTALE,
+			iommu_owner_claim_group(s.owner, s.mdev[0]->group));
+}
+
+static struct kunit_case token_cases[] = {
+	KUNIT_CASE(token_without_right),
+	KUNIT_CASE(token_single_right),
+	KUNIT_CASE(token_dup_never_more),
+	KUNIT_CASE(token_structures),
+	KUNIT_CASE(token_reserve_all_or_none),
+	KUNIT_CASE(token_reserve_keeps_old),
+	KUNIT_CASE(token_reservation_lifetime),
+	KUNIT_CASE(token_release),
+	KUNIT_CASE(token_implicit_owner),
+	KUNIT_CASE(token_revoked),
+	KUNIT_CASE(token_check),
+	KUNIT_CASE(token_info),
+	KUNIT_CASE(token_events),
+	KUNIT_CASE(token_read_sizes),
+	KUNIT_CASE(token_overflow),
+	KUNIT_CASE_SLOW(token_race_last_close),
+	KUNIT_CASE_SLOW(token_race_revoke),
+	{}
+};
+
+static struct kunit_suite token_suite = {
+	.name = "iommu_owner_token",
+	.suite_init = mock_suite_init,
+	.suite_exit = mock_suite_exit,
+	.init = mock_init,
+	.exit = mock_exit,
+	.test_cases = token_cases,
+};
+kunit_test_suite(token_suite);

@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tokens: files that refer to an owner, with rights
+ *
+ * A token is made from nothing by /dev/iommu-owner, from a file that stands for
+ * an owner, or from another token. It is a capability: who has the file has the
+ * rights, whatever the user. Rights only ever get fewer on the way.
+ *
+ * A token keeps its owner, and nothing that the owner has keeps a token. What
+ * the owner has claimed stays with who claimed it. What it has reserved goes
+ * with the last token that could release it.
+ */
+#include <kunit/visibility.h>
+#include <linux/anon_inodes.h>
+#include <linux/cleanup.h>
+#include <linux/ctype.h>
+#include <linux/export.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/iommu.h>
+#include <linux/miscdevice.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "token.h"
+
+/* A token that nothing is told and that is not counted, until it is opened */
+struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
+						  u32 rights)
+{
+	struct iommu_owner_token *token;
+
+	token = kzalloc(sizeof(*token), GFP_KERNEL_ACCOUNT);
+	if (!token)
+		return ERR_PTR(-ENOMEM);
+	token->rights = rights;
+	INIT_LIST_HEAD(&token->node);
+	mutex_init(&token->read_lock);
+	if ((rights & IOMMU_OWNER_RIGHT_INSPECT) &&
+	    iommu_owner_events_alloc(token)) {
+		kfree(token);
+		return ERR_PTR(-ENOMEM);
+	}
+	token->owner = iommu_owner_get(owner);
+	return token;
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_alloc);
+
+void iommu_owner_token_open(struct iommu_owner_token *token)
+{
+	struct iommu_owner *owner = token->owner;
+
+	guard(spinlock)(&owner->lock);
+	list_add_tail(&token->node, &owner->tokens);
+	if (token->rights & IOMMU_OWNER_RIGHT_RESERVE)
+		owner->reservers++;
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_open);
+
+/* Is @token the last one that can release what is reserved? */
+static bool forget(struct iommu_owner_token *token)
+{
+	struct iommu_owner *owner = token->owner;
+
+	guard(spinlock)(&owner->lock);
+	if (list_empty(&token->node))
+		return false;
+	list_del(&token->node);
+	return (token->rights & IOMMU_OWNER_RIGHT_RESERVE) &&
+	       !--owner->reservers;
+}
+
+void iommu_owner_token_close(struct iommu_owner_token *token)
+{
+	if (forget(token))
+		iommu_owner_unreserve_all(token->owner);
+	iommu_owner_put(token->owner);
+	mutex_destroy(&token->read_lock);
+	kvfree(token->events);
+	kfree(token);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_close);
+
+static int token_release(struct inode *inode, struct file *file)
+{
+	iommu_owner_token_close(file->private_data);
+	return 0;
+}
+
+static ssize_t token_read(struct file *file, char __user *buf, size_t size,
+			  loff_t *pos)
+{
+	return iommu_owner_events_read(file->private_data, buf, size,
+				       !(file->f_flags & O_NONBLOCK));
+}
+
+static __poll_t token_poll(struct file *file, poll_table *table)
+{
+	return iommu_owner_events_poll(file->private_data, file, table);
+}
+
+static long token_fops_ioctl(struct file *file, unsigned int nr,
+			     unsigned long arg)
+{
+	return iommu_owner_token_ioctl(file->private_data, nr,
+				       (void __user *)arg);
+}
+
+static const struct file_operations token_fops = {
+	.owner = THIS_MODULE,
+	.release = token_release,
+	.read = token_read,
+	.poll = token_poll,
+	.unlocked_ioctl = token_fops_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static int copy_cmd(struct iommu_owner_cmd *cmd, size_t known_size,
+		    size_t min_size)
+{
+	if (get_user(cmd->size, (u32 __user *)cmd->arg))
+		return -EFAULT;
+	if (cmd->size < min_size)
+		return -EINVAL;
+	if (cmd->size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(cmd->buf, known_size, cmd->arg, cmd->size);
+}
+
+/* Give the caller as much of the answer as it knows of. */
+int iommu_owner_cmd_respond(const struct iommu_owner_cmd *cmd,
+			    size_t known_size)
+{
+	if (copy_to_user(cmd->arg, cmd->buf,
+			 min_t(size_t, cmd->size, known_size)))
+		return -EFAULT;
+	return 0;
+}
+
+static int check_rights(u32 rights)
+{
+	if (rights & ~IOMMU_OWNER_RIGHTS_ALL)
+		return -EOPNOTSUPP;
+	return rights ? 0 : -EINVAL;
+}
+
+static struct file *token_file(struct iommu_owner *owner, u32 rights)
+{
+	struct iommu_owner_token *token;
+	struct file *file;
+
+	token = iommu_owner_token_alloc(owner, rights);
+	if (IS_ERR(token))
+		return ERR_CAST(token);
+	file = anon_inode_getfile("[iommu-owner]", &token_fops, token,
+				  O_RDONLY);
+	if (IS_ERR(file))
+		iommu_owner_token_close(token);
+	else
+		stream_open(file_inode(file), file);
+	return file;
+}
+
+/*
+ * Give the caller a new token for @owner, with its number in @out_fd of the
+ * structure in @cmd. From fd_install() on nothing can fail.
+ */
+static int give_token(const struct iommu_owner_cmd *cmd, size_t known_size,
+		      struct iommu_owner *owner, u32 rights, s32 *out_fd)
+{
+	struct file *file;
+	int fd, ret;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = token_file(owner, rights);
+	if (IS_ERR(file)) {
+		ret = PTR_ERR(file);
+		goto err_fd;
+	}
+	*out_fd = fd;
+	ret = iommu_owner_cmd_respond(cmd, known_size);
+	if (ret)
+		goto err_file;
+	iommu_owner_token_open(file->private_data);
+	fd_install(fd, file);
+	return 0;
+
+err_file:
+	fput(file);
+err_fd:
+	put_unused_fd(fd);
+	return ret;
+}
+
+DEFINE_FREE(owner, struct iommu_owner *, iommu_owner_put(_T))
+
+static bool is_revoked(struct iommu_owner *owner)
+{
+	guard(spinlock)(&owner->lock);
+	return owner->revoked;
+}
+
+/**
+ * iommu_owner_token_from_file_ioctl() - IOMMU_OWNER_GET_TOKEN on a file that
+ *	stands for an owner
+ * @file: The file; its subsystem has registered as a provider.
+ * @arg: struct iommu_owner_get_token of the caller.
+ *
+ * The token has the rights that are asked for, no more than those of @file.
+ *
+ * Context: May sleep. The caller has no lock that the provider takes.
+ * Return: 0; -ENOTTY without CONFIG_IOMMU_OWNER_TOKEN; -EBADFD if @file does not
+ * stand for an owner; -ENODEV if it has none yet; -ESTALE if its owner has been
+ * revoked; -EPERM if it does not have all the rights; -EINVAL for a short
+ * structure or no right at all; -EOPNOTSUPP for an unknown flag or right; -E2BIG
+ * for an unknown field that is not zero; -EFAULT; -EMFILE, -ENFILE; -ENOMEM.
+ */
+int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
+{
+	struct iommu_owner *owner __free(owner) = NULL;
+	struct iommu_owner_get_token get = {};
+	struct iommu_owner_cmd cmd = { .arg = arg, .buf = &get };
+	u32 allowed = 0;
+	int ret;
+
+	ret = copy_cmd(&cmd, sizeof(get),
+		       offsetofend(struct iommu_owner_get_token, out_fd));
+	if (ret)
+		return ret;
+	if (get.flags)
+		return -EOPNOTSUPP;
+	ret = check_rights(get.rights);
+	if (ret)
+		return ret;
+
+	owner = iommu_owner_from_file(file, &allowed);
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	if (is_revoked(owner))
+		return -ESTALE;
+	if (get.rights & ~allowed)
+		return -EPERM;
+	return give_token(&cmd, sizeof(get), owner, get.rights, &get.out_fd);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_token_from_file_ioctl);
+
+static int cmd_dup(struct iommu_owner_cmd *cmd)
+{
+	struct iommu_owner_dup *dup = cmd->buf;
+	int ret;
+
+	if (dup->flags)
+		return -EOPNOTSUPP;
+	ret = check_rights(dup->rights);
+	if (ret)
+		return ret;
+	if (dup->rights & ~cmd->token->rights)
+		return -EPERM;
+	return give_token(cmd, sizeof(*dup), cmd->token->owner, dup->rights,
+			  &dup->out_fd);
+}
+
+static int cmd_revoke(struct iommu_owner_cmd *cmd)
+{
+	struct iommu_owner_revoke *revoke = cmd->buf;
+
+	if (revoke->flags)
+		return -EOPNOTSUPP;
+	iommu_owner_revoke(cmd->token->owner);
+	return 0;
+}
+
+static int cmd_use(struct iommu_owner_cmd *cmd)
+{
+	const struct iommu_owner_provider *provider;
+	struct iommu_owner_use *use = cmd->buf;
+	struct file *file __free(fput) = NULL;
+
+	if (use->flags || use->__reserved)
+		return -EOPNOTSUPP;
+	file = fget(use->fd);
+	if (!file)
+		return -EBADF;
+	provider = iommu_owner_provider(file);
+	if (!provider)
+		return -EBADFD;
+	if (!provider->set_owner)
+		return -EOPNOTSUPP;
+	return provider->set_owner(file, cmd->token->owner, cmd->token->rights);
+}
+
+/**
+ * struct token_op - An ioctl of a token
+ * @nr: The whole number.
+ * @size: Size of its structure.
+ * @min_size: Size that the structure had when it was introduced.
+ * @right: The right that it needs.
+ * @revoked: It works when the owner has been revoked.
+ * @execute: Do it.
+ */
+struct token_op {
+	unsigned int nr;
+	unsigned int size;
+	unsigned int min_size;
+	u32 right;
+	bool revoked;
+	int (*execute)(struct iommu_owner_cmd *cmd);
+};
+
+union cmd_buffer {
+	struct iommu_owner_get_info get_info;
+	struct iommu_owner_dup dup;
+	struct iommu_owner_check check;
+	struct iommu_owner_reserve reserve;
+	struct iommu_owner_release release;
+	struct iommu_owner_revoke revoke;
+	struct iommu_owner_use use;
+};
+
+#define TOKEN_OP(_nr, _execute, _struct, _last, _right, _revoked)	\
+	[_IOC_NR(_nr) - IOMMU_OWNER_CMD_BASE] = {			\
+		.nr = _nr,						\
+		.size = sizeof(_struct) +				\
+			BUILD_BUG_ON_ZERO(sizeof(union cmd_buffer) <	\
+					  sizeof(_struct)),		\
+		.min_size = offsetofend(_struct, _last),		\
+		.right = IOMMU_OWNER_RIGHT_##_right,			\
+		.revoked = _revoked,					\
+		.execute = _execute,					\
+	}
+
+static const struct token_op token_ops[] = {
+	TOKEN_OP(IOMMU_OWNER_GET_INFO, iommu_owner_cmd_get_info,
+		 struct iommu_owner_get_info, out_name, INSPECT, true),
+	TOKEN_OP(IOMMU_OWNER_DUP, cmd_dup, struct iommu_owner_dup, out_fd,
+		 GRANT, false),
+	TOKEN_OP(IOMMU_OWNER_CHECK, iommu_owner_cmd_check,
+		 struct iommu_owner_check, __reserved, INSPECT, false),
+	TOKEN_OP(IOMMU_OWNER_RESERVE, iommu_owner_cmd_reserve,
+		 struct iommu_owner_reserve, groups, RESERVE, false),
+	TOKEN_OP(IOMMU_OWNER_RELEASE, iommu_owner_cmd_release,
+		 struct iommu_owner_release, groups, RESERVE, false),
+	TOKEN_OP(IOMMU_OWNER_REVOKE, cmd_revoke, struct iommu_owner_revoke,
+		 flags, REVOKE, true),
+	TOKEN_OP(IOMMU_OWNER_USE, cmd_use, struct iommu_owner_use, __reserved,
+		 CLAIM, false),
+};
+
+long iommu_owner_token_ioctl(struct iommu_owner_token *token, unsigned int nr,
+			     void __user *arg)
+{
+	unsigned int index = _IOC_NR(nr) - IOMMU_OWNER_CMD_BASE;
+	const struct token_op *op;
+	union cmd_buffer buf = {};
+	struct iommu_owner_cmd cmd = {
+		.token = token,
+		.arg = arg,
+		.buf = &buf,
+	};
+	int ret;
+
+	if (index >= ARRAY_SIZE(token_ops))
+		return -ENOTTY;
+	op = &token_ops[index];
+	if (!op->execute || op->nr != nr)
+		return -ENOTTY;
+	ret = copy_cmd(&cmd, op->size, op->min_size);
+	if (ret)
+		return ret;
+	if (!(token->rights & op->right))
+		return -EPERM;
+	if (!op->revoked && is_revoked(token->owner))
+		return -ESTALE;
+	return op->execute(&cmd);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_ioctl);
+
+static struct iommu_owner *token_owner(struct file *file, u32 *rights)
+{
+	struct iommu_owner_token *token = file->private_data;
+
+	*rights = token->rights;
+	return iommu_owner_get(token->owner);
+}
+
+static int token_watch(struct file *file, struct iommu_owner_watch *watch)
+{
+	struct iommu_owner_token *token = file->private_data;
+
+	if (!(token->rights & IOMMU_OWNER_RIGHT_ASSOCIATE))
+		return -EPERM;
+	return iommu_owner_watch(token->owner, watch);
+}
+
+static void token_unwatch(struct file *file, struct iommu_owner_watch *watch)
+{
+	iommu_owner_unwatch(watch);
+}
+
+static int is_incoherent(struct device *dev, void *data)
+{
+	return !device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+}
+
+static bool token_enforced_coherent(struct file *file)
+{
+	struct iommu_owner_token *token = file->private_data;
+	struct iommu_group *group;
+	int id = -1, incoherent;
+
+	while ((group = iommu_owner_next_group(token->owner, id))) {
+		id = group->id;
+		incoherent = iommu_group_for_each_dev(group, NULL,
+						      is_incoherent);
+		iommu_group_put(group);
+		if (incoherent)
+			return false;
+	}
+	return true;
+}
+
+static struct iommu_owner_provider token_provider = {
+	.fops = &token_fops,
+	.owner = token_owner,
+	.watch = token_watch,
+	.unwatch = token_unwatch,
+	.enforced_coherent = token_enforced_coherent,
+};
+
+static bool name_is_valid(const u8 *name)
+{
+	size_t length = strnlen(name, IOMMU_OWNER_NAME_LEN);
+
+	if (!length || memchr_inv(name + length, 0,
+				  IOMMU_OWNER_NAME_LEN - length))
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (!isascii(name[i]) || !isgraph(name[i]))
+			return false;
+	return length < IOMMU_OWNER_NAME_LEN;
+}
+
+static int create(void __user *arg)
+{
+	struct iommu_owner *owner __free(owner) = NULL;
+	struct iommu_owner_create create = {};
+	struct iommu_owner_cmd cmd = { .arg = arg, .buf = &create };
+	int ret;
+
+	ret = copy_cmd(&cmd, sizeof(create),
+		       offsetofend(struct iommu_owner_create, name));
+	if (ret)
+		return ret;
+	if (create.flags)
+		return -EOPNOTSUPP;
+	ret = check_rights(create.rights);
+	if (ret)
+		return ret;
+	if (!name_is_valid(create.name))
+		return -EINVAL;
+
+	owner = iommu_owner_alloc(IOMMU_OWNER_USER, create.name, NULL);
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	owner->explicit = true;
+	return give_token(&cmd, sizeof(create), owner, create.rights,
+			  &create.out_fd);
+}
+
+static long create_fops_ioctl(struct file *file, unsigned int nr,
+			      unsigned long arg)
+{
+	return nr == IOMMU_OWNER_CREATE ? create((void __user *)arg) : -ENOTTY;
+}
+
+static const struct file_operations create_fops = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.unlocked_ioctl = create_fops_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice create_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "iommu-owner",
+	.fops = &create_fops,
+	.mode = 0600,
+};
+
+static int __init token_init(void)
+{
+	iommu_owner_register_provider(&token_provider);
+	return misc_register(&create_device);
+}
+device_initcall(token_init);

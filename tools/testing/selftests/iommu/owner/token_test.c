@@ -1,0 +1,928 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Tokens: files that refer to an owner */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <linux/iommu-owner.h>
+
+#include "owner_test.h"
+
+#define DEVICE		"/dev/iommu-owner"
+#define NO_DEVICE	"no " DEVICE
+#define ALL		IOMMU_OWNER_RIGHTS_ALL
+#define RECORD		sizeof(struct iommu_owner_event)
+#define NOBODY		65534
+
+/* The structures are the same for 32-bit and 64-bit callers */
+#define SIZE_IS(_type, _size) \
+	_Static_assert(sizeof(struct _type) == (_size), #_type)
+#define OFFSET_IS(_type, _member, _offset) \
+	_Static_assert(offsetof(struct _type, _member) == (_offset), #_member)
+
+SIZE_IS(iommu_owner_create, 48);
+OFFSET_IS(iommu_owner_create, rights, 8);
+OFFSET_IS(iommu_owner_create, out_fd, 12);
+OFFSET_IS(iommu_owner_create, name, 16);
+SIZE_IS(iommu_owner_get_token, 16);
+OFFSET_IS(iommu_owner_get_token, out_fd, 12);
+SIZE_IS(iommu_owner_group_info, 32);
+OFFSET_IS(iommu_owner_group_info, group, 8);
+OFFSET_IS(iommu_owner_group_info, devices, 24);
+SIZE_IS(iommu_owner_device_info, 104);
+OFFSET_IS(iommu_owner_device_info, device, 8);
+OFFSET_IS(iommu_owner_device_info, driver, 72);
+SIZE_IS(iommu_owner_get_info, 88);
+OFFSET_IS(iommu_owner_get_info, out_sequence, 16);
+OFFSET_IS(iommu_owner_get_info, out_claims, 24);
+OFFSET_IS(iommu_owner_get_info, groups, 32);
+OFFSET_IS(iommu_owner_get_info, nr_devices, 40);
+OFFSET_IS(iommu_owner_get_info, devices, 48);
+OFFSET_IS(iommu_owner_get_info, out_name, 56);
+SIZE_IS(iommu_owner_dup, 16);
+SIZE_IS(iommu_owner_check, 40);
+OFFSET_IS(iommu_owner_check, groups, 16);
+OFFSET_IS(iommu_owner_check, blockers, 24);
+OFFSET_IS(iommu_owner_check, out_group, 32);
+SIZE_IS(iommu_owner_reserve, 24);
+OFFSET_IS(iommu_owner_reserve, groups, 16);
+SIZE_IS(iommu_owner_release, 24);
+OFFSET_IS(iommu_owner_release, groups, 16);
+SIZE_IS(iommu_owner_revoke, 8);
+SIZE_IS(iommu_owner_use, 16);
+SIZE_IS(iommu_owner_event, 168);
+OFFSET_IS(iommu_owner_event, generation, 16);
+OFFSET_IS(iommu_owner_event, group, 28);
+OFFSET_IS(iommu_owner_event, lost, 44);
+OFFSET_IS(iommu_owner_event, comm, 56);
+OFFSET_IS(iommu_owner_event, driver, 72);
+OFFSET_IS(iommu_owner_event, device, 104);
+
+static int call(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg) ? -errno : 0;
+}
+
+static int create_named(const char *name, __u32 rights)
+{
+	struct iommu_owner_create cmd = {
+		.size = sizeof(cmd),
+		.rights = rights,
+		.out_fd = -1,
+	};
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	strncpy((char *)cmd.name, name, sizeof(cmd.name));
+	ret = call(fd, IOMMU_OWNER_CREATE, &cmd);
+	close(fd);
+	return ret ?: cmd.out_fd;
+}
+
+static int create(__u32 rights)
+{
+	return create_named("token-test", rights);
+}
+
+static int dup_token(int token, __u32 rights)
+{
+	struct iommu_owner_dup cmd = {
+		.size = sizeof(cmd),
+		.rights = rights,
+		.out_fd = -1,
+	};
+
+	return call(token, IOMMU_OWNER_DUP, &cmd) ?: cmd.out_fd;
+}
+
+static int reserve(int token, const __u32 *groups, __u32 count, __u32 *failed)
+{
+	struct iommu_owner_reserve cmd = {
+		.size = sizeof(cmd),
+		.nr_groups = count,
+		.groups = (uintptr_t)groups,
+	};
+	int ret = call(token, IOMMU_OWNER_RESERVE, &cmd);
+
+	if (failed)
+		*failed = cmd.out_group;
+	return ret;
+}
+
+static int release(int token, const __u32 *groups, __u32 count)
+{
+	struct iommu_owner_release cmd = {
+		.size = sizeof(cmd),
+		.flags = count ? 0 : IOMMU_OWNER_RELEASE_ALL,
+		.nr_groups = count,
+		.groups = count ? (uintptr_t)groups : 0,
+	};
+
+	return call(token, IOMMU_OWNER_RELEASE, &cmd);
+}
+
+static int check(int token, const __u32 *groups, __u32 count,
+		 struct iommu_owner_device_info *blockers, __u32 *room)
+{
+	struct iommu_owner_check cmd = {
+		.size = sizeof(cmd),
+		.nr_groups = count,
+		.groups = (uintptr_t)groups,
+		.nr_blockers = *room,
+		.blockers = (uintptr_t)blockers,
+	};
+	int ret = call(token, IOMMU_OWNER_CHECK, &cmd);
+
+	*room = cmd.nr_blockers;
+	return ret;
+}
+
+static int revoke(int token)
+{
+	struct iommu_owner_revoke cmd = { .size = sizeof(cmd) };
+
+	return call(token, IOMMU_OWNER_REVOKE, &cmd);
+}
+
+static int use(int token, int fd)
+{
+	struct iommu_owner_use cmd = { .size = sizeof(cmd), .fd = fd };
+
+	return call(token, IOMMU_OWNER_USE, &cmd);
+}
+
+static int get_info(int token, struct iommu_owner_get_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	return call(token, IOMMU_OWNER_GET_INFO, info);
+}
+
+static void nonblock(int token)
+{
+	fcntl(token, F_SETFL, fcntl(token, F_GETFL) | O_NONBLOCK);
+}
+
+static ssize_t read_events(int token, struct iommu_owner_event *events,
+			   size_t size)
+{
+	ssize_t ret = read(token, events, size);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* The file and the structures; no group is touched */
+
+FIXTURE(token) {
+	int device;
+};
+
+FIXTURE_SETUP(token)
+{
+	self->device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (self->device < 0)
+		SKIP(return, NO_DEVICE);
+}
+
+FIXTURE_TEARDOWN(token)
+{
+	close(self->device);
+}
+
+TEST_F(token, device_is_private)
+{
+	struct stat stat;
+
+	ASSERT_EQ(0, fstat(self->device, &stat));
+	EXPECT_EQ(S_IFCHR | 0600, stat.st_mode);
+	EXPECT_EQ(0, stat.st_uid);
+}
+
+TEST_F(token, create)
+{
+	struct iommu_owner_get_info info;
+	int token = create(ALL);
+
+	ASSERT_LE(0, token);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(token, F_GETFD));
+	ASSERT_EQ(0, get_info(token, &info));
+	EXPECT_EQ(ALL, info.out_rights);
+	EXPECT_EQ(IOMMU_OWNER_STATE_EXPLICIT, info.out_state);
+	EXPECT_STREQ("token-test", (char *)info.out_name);
+	EXPECT_EQ(0, info.nr_groups);
+	EXPECT_EQ(0, close(token));
+}
+
+TEST_F(token, create_rules)
+{
+	struct iommu_owner_create cmd = {
+		.size = sizeof(cmd), .rights = ALL, .name = "a",
+	};
+	struct {
+		struct iommu_owner_create cmd;
+		__u8 tail;
+	} __attribute__((packed)) longer = { .cmd = cmd };
+
+	EXPECT_EQ(-EINVAL, create(0));
+	EXPECT_EQ(-EOPNOTSUPP, create(ALL | (1U << 31)));
+	EXPECT_EQ(-EINVAL, create_named("", ALL));
+	EXPECT_EQ(-EINVAL, create_named("a b", ALL));
+	EXPECT_EQ(-EINVAL, create_named("a\n", ALL));
+	EXPECT_EQ(-EINVAL, create_named("\xc3\xa4", ALL));
+	EXPECT_EQ(-EINVAL,
+		  create_named("0123456789abcdef0123456789abcdef", ALL));
+	cmd.name[2] = 'b';
+	EXPECT_EQ(-EINVAL, call(self->device, IOMMU_OWNER_CREATE, &cmd));
+	cmd.name[2] = 0;
+	cmd.flags = 1;
+	EXPECT_EQ(-EOPNOTSUPP, call(self->device, IOMMU_OWNER_CREATE, &cmd));
+	cmd.flags = 0;
+	cmd.size--;
+	EXPECT_EQ(-EINVAL, call(self->device, IOMMU_OWNER_CREATE, &cmd));
+	longer.cmd.size = sizeof(longer);
+	longer.tail = 1;
+	EXPECT_EQ(-E2BIG, call(self->device, IOMMU_OWNER_CREATE, &longer));
+	longer.tail = 0;
+	EXPECT_EQ(0, call(self->device, IOMMU_OWNER_CREATE, &longer));
+	close(longer.cmd.out_fd);
+	EXPECT_EQ(-EFAULT, call(self->device, IOMMU_OWNER_CREATE, NULL));
+	EXPECT_EQ(-ENOTTY, call(self->device, IOMMU_OWNER_DUP, &cmd));
+}
+
+/* A structure in memory that can be read only: no file is left behind */
+TEST_F(token, no_file_without_answer)
+{
+	static const struct iommu_owner_create cmd = {
+		.size = sizeof(cmd), .rights = ALL, .name = "a",
+	};
+	int next = dup(self->device);
+
+	close(next);
+	EXPECT_EQ(-EFAULT, call(self->device, IOMMU_OWNER_CREATE,
+				(void *)&cmd));
+	EXPECT_EQ(next, dup(self->device));
+	close(next);
+}
+
+static const struct {
+	unsigned long request;
+	__u32 size;
+	__u32 right;
+} ops[] = {
+	{ IOMMU_OWNER_GET_INFO, sizeof(struct iommu_owner_get_info),
+	  IOMMU_OWNER_RIGHT_INSPECT },
+	{ IOMMU_OWNER_DUP, sizeof(struct iommu_owner_dup),
+	  IOMMU_OWNER_RIGHT_GRANT },
+	{ IOMMU_OWNER_CHECK, sizeof(struct iommu_owner_check),
+	  IOMMU_OWNER_RIGHT_INSPECT },
+	{ IOMMU_OWNER_RESERVE, sizeof(struct iommu_owner_reserve),
+	  IOMMU_OWNER_RIGHT_RESERVE },
+	{ IOMMU_OWNER_RELEASE, sizeof(struct iommu_owner_release),
+	  IOMMU_OWNER_RIGHT_RESERVE },
+	{ IOMMU_OWNER_REVOKE, sizeof(struct iommu_owner_revoke),
+	  IOMMU_OWNER_RIGHT_REVOKE },
+	{ IOMMU_OWNER_USE, sizeof(struct iommu_owner_use),
+	  IOMMU_OWNER_RIGHT_CLAIM },
+};
+
+TEST_F(token, structures)
+{
+	int token = create(ALL);
+	__u32 cmd[64];
+
+	ASSERT_LE(0, token);
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		memset(cmd, 0, sizeof(cmd));
+		cmd[0] = ops[i].size - 1;
+		EXPECT_EQ(-EINVAL, call(token, ops[i].request, cmd));
+		cmd[0] = sizeof(cmd);
+		cmd[63] = 1;
+		EXPECT_EQ(-E2BIG, call(token, ops[i].request, cmd));
+		cmd[63] = 0;
+		cmd[1] = 1U << 31;
+		EXPECT_EQ(-EOPNOTSUPP, call(token, ops[i].request, cmd));
+		EXPECT_EQ(-EFAULT, call(token, ops[i].request, NULL));
+	}
+	EXPECT_EQ(-ENOTTY, call(token, IOMMU_OWNER_CREATE, cmd));
+	EXPECT_EQ(-ENOTTY, call(token, IOMMU_OWNER_GET_TOKEN, cmd));
+	close(token);
+}
+
+TEST_F(token, rights)
+{
+	__u32 cmd[64];
+	int token;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		token = create(ALL & ~ops[i].right);
+		ASSERT_LE(0, token);
+		memset(cmd, 0, sizeof(cmd));
+		cmd[0] = ops[i].size;
+		EXPECT_EQ(-EPERM, call(token, ops[i].request, cmd));
+		close(token);
+	}
+}
+
+TEST_F(token, dup)
+{
+	const __u32 few = IOMMU_OWNER_RIGHT_GRANT | IOMMU_OWNER_RIGHT_INSPECT;
+	struct iommu_owner_get_info info;
+	int token = create(ALL), copy;
+
+	ASSERT_LE(0, token);
+	copy = dup_token(token, few);
+	ASSERT_LE(0, copy);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(copy, F_GETFD));
+	EXPECT_EQ(0, get_info(copy, &info));
+	EXPECT_EQ(few, info.out_rights);
+	EXPECT_EQ(-EPERM, dup_token(copy, few | IOMMU_OWNER_RIGHT_CLAIM));
+	EXPECT_EQ(-EOPNOTSUPP, dup_token(copy, 1U << 31));
+	EXPECT_EQ(-EINVAL, dup_token(copy, 0));
+	close(token);
+	token = dup_token(copy, IOMMU_OWNER_RIGHT_INSPECT);
+	ASSERT_LE(0, token);
+	EXPECT_EQ(-EPERM, dup_token(token, IOMMU_OWNER_RIGHT_INSPECT));
+	close(copy);
+	close(token);
+}
+
+TEST_F(token, use_wrong_file)
+{
+	int token = create(ALL);
+
+	ASSERT_LE(0, token);
+	EXPECT_EQ(-EBADF, use(token, -1));
+	EXPECT_EQ(-EBADFD, use(token, self->device));
+	EXPECT_EQ(-EOPNOTSUPP, use(token, token));
+	close(token);
+}
+
+TEST_F(token, revoked)
+{
+	int token = create(ALL), other = dup_token(token, ALL);
+	struct iommu_owner_get_info info;
+	struct iommu_owner_event event;
+	__u32 group = 0, room = 0;
+
+	ASSERT_LE(0, other);
+	EXPECT_EQ(0, revoke(token));
+	EXPECT_EQ(0, revoke(other));
+	EXPECT_EQ(-ESTALE, dup_token(other, ALL));
+	EXPECT_EQ(-ESTALE, check(other, &group, 1, NULL, &room));
+	EXPECT_EQ(-ESTALE, reserve(other, &group, 1, NULL));
+	EXPECT_EQ(-ESTALE, release(other, NULL, 0));
+	EXPECT_EQ(-ESTALE, use(other, -1));
+	EXPECT_EQ(0, get_info(other, &info));
+	EXPECT_EQ(IOMMU_OWNER_STATE_EXPLICIT | IOMMU_OWNER_STATE_REVOKED,
+		  info.out_state);
+	EXPECT_EQ(RECORD, read_events(other, &event, RECORD));
+	EXPECT_EQ(IOMMU_OWNER_EVENT_REVOKED, event.type);
+	EXPECT_EQ(-1, event.group);
+	EXPECT_EQ(getpid(), event.pid);
+	EXPECT_EQ(0, read_events(other, &event, RECORD));
+	close(token);
+	close(other);
+}
+
+/* With groups: an edu device alone, and one that shares its group with a card */
+
+FIXTURE(reserve) {
+	struct pdev edu;
+	struct pdev nic;
+	__u32 group;
+	int token;
+};
+
+FIXTURE_SETUP(reserve)
+{
+	if (access(DEVICE, F_OK))
+		SKIP(return, NO_DEVICE);
+	load_modules();
+	if (!find_shared(&self->edu, &self->nic))
+		SKIP(return, NO_SHARED);
+	driver_clear(&self->nic);
+	driver_clear(&self->edu);
+	self->group = self->nic.group;
+	self->token = create(ALL);
+	ASSERT_LE(0, self->token);
+}
+
+FIXTURE_TEARDOWN(reserve)
+{
+	close(self->token);
+	driver_clear(&self->edu);
+	driver_clear(&self->nic);
+}
+
+TEST_F(reserve, check_names_blockers)
+{
+	struct iommu_owner_device_info blockers[4] = {};
+	__u32 room = 0, none = 0x7fffffff;
+
+	EXPECT_EQ(0, check(self->token, &self->group, 1, NULL, &room));
+	EXPECT_EQ(0, room);
+	ASSERT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
+	ASSERT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+	EXPECT_EQ(-EMSGSIZE, check(self->token, &self->group, 1, NULL, &room));
+	EXPECT_EQ(2, room);
+	room = 4;
+	ASSERT_EQ(0, check(self->token, &self->group, 1, blockers, &room));
+	ASSERT_EQ(2, room);
+	for (int i = 0; i < 2; i++) {
+		bool is_nic = !strcmp((char *)blockers[i].device,
+				      self->nic.bdf);
+
+		EXPECT_STREQ(is_nic ? self->nic.bdf : self->edu.bdf,
+			     (char *)blockers[i].device);
+		EXPECT_STREQ(is_nic ? NIC_DRIVER : KERNEL_DRIVER,
+			     (char *)blockers[i].driver);
+		EXPECT_EQ(self->group, blockers[i].group);
+		EXPECT_EQ(IOMMU_OWNER_KERNEL, blockers[i].kind);
+	}
+	EXPECT_EQ(-ENODEV, check(self->token, &none, 1, blockers, &room));
+}
+
+TEST_F(reserve, check_names_other_owner)
+{
+	struct iommu_owner_device_info blocker = {};
+	int other = create_named("other", ALL);
+	__u32 room = 1;
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, reserve(other, &self->group, 1, NULL));
+	ASSERT_EQ(0, check(self->token, &self->group, 1, &blocker, &room));
+	ASSERT_EQ(1, room);
+	EXPECT_EQ(IOMMU_OWNER_RESERVED, blocker.kind);
+	EXPECT_EQ(0, blocker.device[0]);
+	EXPECT_EQ(0, blocker.driver[0]);
+	EXPECT_EQ(-EBUSY, reserve(self->token, &self->group, 1, NULL));
+	close(other);
+	EXPECT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+}
+
+TEST_F(reserve, all_or_none)
+{
+	struct pdev lone;
+	__u32 groups[2], failed = 0;
+
+	if (!find_edu(&lone))
+		SKIP(return, NO_EDU);
+	driver_clear(&lone);
+	groups[0] = lone.group;
+	groups[1] = self->group;
+	ASSERT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
+	EXPECT_EQ(-EBUSY, reserve(self->token, groups, 2, &failed));
+	EXPECT_EQ(self->group, failed);
+	EXPECT_TRUE(kind_is(lone.group, "kernel"));
+	EXPECT_TRUE(driver_is(&self->nic, NIC_DRIVER));
+
+	/* What was reserved before stays */
+	ASSERT_EQ(0, reserve(self->token, groups, 1, NULL));
+	EXPECT_EQ(-EBUSY, reserve(self->token, groups, 2, NULL));
+	EXPECT_TRUE(kind_is(lone.group, "reserved"));
+
+	ASSERT_EQ(0, driver_unbind(&self->nic));
+	EXPECT_EQ(0, reserve(self->token, groups, 2, NULL));
+	EXPECT_TRUE(kind_is(self->group, "reserved"));
+	EXPECT_EQ(0, release(self->token, NULL, 0));
+	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	EXPECT_TRUE(kind_is(lone.group, "kernel"));
+}
+
+TEST_F(reserve, no_kernel_driver_binds)
+{
+	struct iommu_owner_event event;
+
+	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	EXPECT_EQ(-EBUSY, driver_bind(&self->nic, NIC_DRIVER));
+	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, KERNEL_DRIVER));
+	EXPECT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+
+	ASSERT_EQ(RECORD, read_events(self->token, &event, RECORD));
+	EXPECT_EQ(IOMMU_OWNER_EVENT_CLAIMED, event.type);
+	EXPECT_EQ(IOMMU_OWNER_RESERVED, event.kind);
+	EXPECT_EQ(self->group, event.group);
+	ASSERT_EQ(RECORD, read_events(self->token, &event, RECORD));
+	EXPECT_EQ(IOMMU_OWNER_EVENT_PROBE_REFUSED, event.type);
+	EXPECT_STREQ(self->nic.bdf, (char *)event.device);
+	EXPECT_STREQ(NIC_DRIVER, (char *)event.driver);
+
+	ASSERT_EQ(0, release(self->token, &self->group, 1));
+	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
+	EXPECT_EQ(-ENOENT, release(self->token, &self->group, 1));
+}
+
+TEST_F(reserve, info_lists_devices)
+{
+	struct iommu_owner_device_info devices[8] = {};
+	struct iommu_owner_group_info group = {};
+	struct iommu_owner_get_info info;
+	bool seen = false;
+
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	EXPECT_EQ(-EMSGSIZE, get_info(self->token, &info));
+	EXPECT_EQ(1, info.nr_groups);
+	ASSERT_GE(8, info.nr_devices);
+	info.groups = (uintptr_t)&group;
+	info.devices = (uintptr_t)devices;
+	ASSERT_EQ(0, call(self->token, IOMMU_OWNER_GET_INFO, &info));
+	EXPECT_EQ(self->group, group.group);
+	EXPECT_EQ(IOMMU_OWNER_RESERVED, group.kind);
+	EXPECT_EQ(IOMMU_OWNER_GROUP_RESERVED, group.flags);
+	EXPECT_EQ(info.nr_devices, group.devices);
+	EXPECT_EQ(generation(self->group), group.generation);
+	for (__u32 i = 0; i < info.nr_devices; i++) {
+		if (strcmp((char *)devices[i].device, self->edu.bdf))
+			continue;
+		seen = true;
+		EXPECT_STREQ(USER_DRIVER, (char *)devices[i].driver);
+	}
+	EXPECT_TRUE(seen);
+}
+
+/* Whoever has the token last, and however it goes */
+static pid_t keep(int token)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
+TEST_F(reserve, ends_with_last_holder)
+{
+	int poor = dup_token(self->token, ALL & ~IOMMU_OWNER_RIGHT_RESERVE);
+	pid_t pid;
+
+	ASSERT_LE(0, poor);
+	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	pid = keep(self->token);
+	ASSERT_LT(0, pid);
+	close(self->token);
+	EXPECT_TRUE(kind_is(self->group, "reserved"));
+	EXPECT_EQ(-EBUSY, driver_bind(&self->nic, NIC_DRIVER));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
+	close(poor);
+	self->token = -1;
+}
+
+TEST_F(reserve, exec_keeps_if_asked)
+{
+	pid_t pid;
+
+	for (int stay = 0; stay < 2; stay++) {
+		int token = create(ALL);
+
+		ASSERT_LE(0, token);
+		ASSERT_EQ(0, reserve(token, &self->group, 1, NULL));
+		fcntl(token, F_SETFD, stay ? 0 : FD_CLOEXEC);
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			execlp("sleep", "sleep", "1000", NULL);
+			_exit(1);
+		}
+		close(token);
+		for (int i = 0; i < 100 && !stay; i++) {
+			if (kind_is(self->group, "kernel"))
+				break;
+			nap(100);
+		}
+		if (stay)
+			nap(1000);
+		EXPECT_TRUE(kind_is(self->group,
+				    stay ? "reserved" : "kernel"));
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+		EXPECT_TRUE(kind_is(self->group, "kernel"));
+	}
+}
+
+/* Pass a file through a socket; the process at the other end is somebody else */
+static int send_fd(int sock, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
+}
+
+static int receive_fd(int sock)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {}, byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(sock, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+/* Return the number of what went wrong. */
+static int act_as_nobody(int sock, __u32 group)
+{
+	int token;
+
+	if (setgid(NOBODY) || setuid(NOBODY))
+		return 1;
+	if (open(DEVICE, O_RDWR) >= 0 || errno != EACCES)
+		return 2;
+	token = receive_fd(sock);
+	if (token < 0)
+		return 3;
+	if (reserve(token, &group, 1, NULL))
+		return 4;
+	if (revoke(token) != -EPERM)
+		return 5;
+	if (dup_token(token, IOMMU_OWNER_RIGHT_RESERVE) != -EPERM)
+		return 6;
+	if (write(sock, "", 1) != 1)
+		return 7;
+	pause();
+	return 8;
+}
+
+TEST_F(reserve, passed_to_another_user)
+{
+	int sock[2], token, status;
+	char byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	token = dup_token(self->token, IOMMU_OWNER_RIGHT_RESERVE);
+	ASSERT_LE(0, token);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(self->token);
+		close(token);
+		close(sock[0]);
+		_exit(act_as_nobody(sock[1], self->group));
+	}
+	close(sock[1]);
+	ASSERT_EQ(0, send_fd(sock[0], token));
+	close(token);
+	if (read(sock[0], &byte, 1) != 1) {
+		waitpid(pid, &status, 0);
+		ASSERT_EQ(0, WEXITSTATUS(status));
+	}
+	close(self->token);
+	self->token = -1;
+	EXPECT_TRUE(kind_is(self->group, "reserved"));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	close(sock[0]);
+}
+
+/* A file in a socket that nobody reads is open; it goes with the socket */
+TEST_F(reserve, in_flight)
+{
+	int sock[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, send_fd(sock[0], self->token));
+	close(self->token);
+	self->token = -1;
+	EXPECT_TRUE(kind_is(self->group, "reserved"));
+	close(sock[0]);
+	close(sock[1]);
+	EXPECT_TRUE(kind_is(self->group, "kernel"));
+}
+
+TEST_F(reserve, revoke)
+{
+	struct iommu_owner_event events[4];
+
+	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, revoke(self->token));
+	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
+	ASSERT_EQ(3 * RECORD,
+		  read_events(self->token, events, sizeof(events)));
+	EXPECT_EQ(IOMMU_OWNER_EVENT_CLAIMED, events[0].type);
+	EXPECT_EQ(IOMMU_OWNER_EVENT_REVOKED, events[1].type);
+	EXPECT_EQ(IOMMU_OWNER_EVENT_ENDED, events[2].type);
+	EXPECT_EQ(IOMMU_OWNER_REVOKED, events[2].reason);
+	EXPECT_LE(events[0].time, events[2].time);
+	EXPECT_EQ(0, read_events(self->token, events, sizeof(events)));
+}
+
+TEST_F(reserve, read_sizes)
+{
+	int blind = dup_token(self->token, ALL & ~IOMMU_OWNER_RIGHT_INSPECT);
+	struct iommu_owner_event events[3];
+
+	ASSERT_LE(0, blind);
+	EXPECT_EQ(-EPERM, read_events(blind, events, RECORD));
+	close(blind);
+	nonblock(self->token);
+	EXPECT_EQ(-EAGAIN, read_events(self->token, events, RECORD));
+	EXPECT_EQ(-EINVAL, read_events(self->token, events, RECORD - 1));
+	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	EXPECT_EQ(-EFAULT, read_events(self->token, NULL, RECORD));
+	ASSERT_EQ(0, release(self->token, NULL, 0));
+	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	EXPECT_EQ(2 * RECORD,
+		  read_events(self->token, events, 3 * RECORD - 1));
+	EXPECT_EQ(1, events[1].sequence);
+	EXPECT_EQ(IOMMU_OWNER_EVENT_ENDED, events[1].type);
+	EXPECT_EQ(RECORD, read_events(self->token, events, 3 * RECORD));
+	EXPECT_EQ(2, events[0].sequence);
+	EXPECT_EQ(-ESPIPE, lseek(self->token, 0, SEEK_SET) < 0 ? -errno : 0);
+}
+
+static int polled(int fd, int timeout)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, timeout) < 0 ? -errno : pfd.revents;
+}
+
+TEST_F(reserve, poll)
+{
+	int blind = dup_token(self->token, ALL & ~IOMMU_OWNER_RIGHT_INSPECT);
+	int other = dup_token(self->token, ALL);
+	struct iommu_owner_event events[8];
+
+	ASSERT_LE(0, other);
+	EXPECT_EQ(POLLERR, polled(blind, 0));
+	EXPECT_EQ(0, polled(self->token, 0));
+	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	EXPECT_EQ(POLLIN, polled(self->token, 0));
+	EXPECT_EQ(POLLIN, polled(other, 0));
+	ASSERT_EQ(RECORD, read_events(self->token, events, sizeof(events)));
+	EXPECT_EQ(0, polled(self->token, 0));
+	/* Each token has a queue of its own */
+	EXPECT_EQ(POLLIN, polled(other, 0));
+	ASSERT_EQ(0, revoke(self->token));
+	EXPECT_EQ(POLLIN | POLLHUP, polled(self->token, 0));
+	ASSERT_EQ(2 * RECORD,
+		  read_events(self->token, events, sizeof(events)));
+	EXPECT_EQ(POLLHUP, polled(self->token, 0));
+	close(blind);
+	close(other);
+}
+
+TEST_F(reserve, epoll)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epoll = epoll_create1(0);
+	pid_t pid;
+
+	ASSERT_LE(0, epoll);
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->token, &event));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		nap(300);
+		_exit(reserve(self->token, &self->group, 1, NULL) ? 1 : 0);
+	}
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, WAIT_MS));
+	EXPECT_EQ(EPOLLIN, event.events);
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	close(epoll);
+}
+
+static void on_alarm(int signal)
+{
+}
+
+TEST_F(reserve, blocking_read)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct iommu_owner_event event = {};
+	pid_t pid;
+
+	/* A signal ends the wait */
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		for (int i = 0; i < 50; i++) {
+			nap(100);
+			kill(getppid(), SIGUSR1);
+		}
+		_exit(0);
+	}
+	EXPECT_EQ(-EINTR, read_events(self->token, &event, RECORD));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+
+	/* So does an event, and the revocation */
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		nap(300);
+		if (reserve(self->token, &self->group, 1, NULL))
+			_exit(1);
+		nap(300);
+		_exit(revoke(self->token) ? 1 : 0);
+	}
+	EXPECT_EQ(RECORD, read_events(self->token, &event, RECORD));
+	EXPECT_EQ(IOMMU_OWNER_EVENT_CLAIMED, event.type);
+	EXPECT_EQ(pid, event.pid);
+	EXPECT_STREQ("token_test", (char *)event.comm);
+	EXPECT_EQ(RECORD, read_events(self->token, &event, RECORD));
+	EXPECT_EQ(RECORD, read_events(self->token, &event, RECORD));
+	EXPECT_EQ(IOMMU_OWNER_EVENT_ENDED, event.type);
+	EXPECT_EQ(0, read_events(self->token, &event, RECORD));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+}
+
+/* Readers of one queue, and the file is closed under them */
+static void *read_until_end(void *arg)
+{
+	struct iommu_owner_event event;
+	__u64 *count = arg;
+	int token = (int)*count;
+
+	*count = 0;
+	while (read(token, &event, RECORD) == RECORD)
+		++*count;
+	return NULL;
+}
+
+TEST_F(reserve, readers_and_close)
+{
+	__u64 count[4], sum = 0;
+	pthread_t thread[4];
+
+	for (int i = 0; i < 4; i++) {
+		count[i] = self->token;
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, read_until_end,
+					    &count[i]));
+	}
+	nap(200);
+	for (int i = 0; i < 10; i++) {
+		ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+		ASSERT_EQ(0, release(self->token, NULL, 0));
+		nap(10);
+	}
+	ASSERT_EQ(0, revoke(self->token));
+	close(self->token);
+	self->token = -1;
+	for (int i = 0; i < 4; i++) {
+		pthread_join(thread[i], NULL);
+		sum += count[i];
+	}
+	EXPECT_EQ(21, sum);
+}
+
+TEST_F(reserve, overflow_is_told)
+{
+	struct iommu_owner_event event;
+	struct iommu_owner_get_info info;
+	__u64 next = 0, lost = 0;
+
+	nonblock(self->token);
+	for (int i = 0; i < 100; i++) {
+		ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+		ASSERT_EQ(0, release(self->token, &self->group, 1));
+	}
+	EXPECT_EQ(0, get_info(self->token, &info));
+	EXPECT_EQ(200, info.out_sequence);
+	while (read_events(self->token, &event, RECORD) == RECORD) {
+		if (event.type == IOMMU_OWNER_EVENT_LOST) {
+			EXPECT_EQ(next + event.lost - 1, event.sequence);
+			lost += event.lost;
+		} else {
+			EXPECT_EQ(next, event.sequence);
+		}
+		next = event.sequence + 1;
+	}
+	EXPECT_EQ(200, next);
+	EXPECT_LT(0, lost);
+}
+
+TEST_HARNESS_MAIN
