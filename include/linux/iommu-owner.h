@@ -119,7 +119,8 @@ struct iommu_owner_watch {
  *	Optional.
  * @watch: Watch the owner of a file, now or as soon as it has one, and
  *	associate it with the VM of the watch: -EBUSY if it belongs to another
- *	VM, -EPERM without the right. -ENODEV is no error here.
+ *	VM, -EPERM without the right. -ENODEV is no error here. Optional, with
+ *	@unwatch and @enforced_coherent.
  * @unwatch: Undo @watch; may sleep until the callback has returned.
  * @enforced_coherent: Is all DMA of the file coherent with the caches?
  * @group: The group of a file with a reference, or NULL. Optional.
