@@ -734,6 +734,7 @@ void mock_exit(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, kernel_tainted());
 }
 
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
 MODULE_DESCRIPTION("KUnit tests for the ownership of IOMMU groups");
 MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
 MODULE_LICENSE("GPL");

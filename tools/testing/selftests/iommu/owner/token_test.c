@@ -402,6 +402,7 @@ FIXTURE(reserve) {
 
 FIXTURE_SETUP(reserve)
 {
+	self->token = -1;
 	if (access(DEVICE, F_OK))
 		SKIP(return, NO_DEVICE);
 	load_modules();
@@ -923,6 +924,22 @@ TEST_F(reserve, overflow_is_told)
 	}
 	EXPECT_EQ(200, next);
 	EXPECT_LT(0, lost);
+}
+
+/* The example of the documentation, next to this program */
+TEST_F(reserve, example)
+{
+	char dir[256] = {}, command[512];
+
+	ASSERT_LT(0, readlink("/proc/self/exe", dir, sizeof(dir) - 1));
+	*strrchr(dir, '/') = '\0';
+	snprintf(command, sizeof(command),
+		 "%s/token_example %u -- grep -q reserved /sys/kernel/iommu_groups/%u/owner/kind",
+		 dir, self->group, self->group);
+	EXPECT_EQ(0, system(command));
+	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	ASSERT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
+	EXPECT_NE(0, system(command));
 }
 
 TEST_HARNESS_MAIN
