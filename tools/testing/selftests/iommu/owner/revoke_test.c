@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A device is taken away from a process that has it open, and that never closes
+ * its files
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <linux/iommufd.h>
+#include <linux/userfaultfd.h>
+#include <linux/vfio.h>
+
+#include "owner_test.h"
+#include "owner_token.h"
+
+#define IOVA		0x10000000ULL
+#define CONFIG_REGION	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+
+FIXTURE(revoke) {
+	struct pdev edu;
+	struct vfio vfio;
+	struct vfio next;
+	unsigned char *data;
+	unsigned char *target;
+	__u64 size;
+	volatile __u32 *bar;
+	int token;
+};
+
+FIXTURE_VARIANT(revoke) {
+	enum vfio_path path;
+};
+
+FIXTURE_VARIANT_ADD(revoke, container) { .path = PATH_CONTAINER };
+FIXTURE_VARIANT_ADD(revoke, compat) { .path = PATH_COMPAT };
+FIXTURE_VARIANT_ADD(revoke, cdev) { .path = PATH_CDEV };
+
+FIXTURE_SETUP(revoke)
+{
+	load_modules();
+	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
+	self->next = self->vfio;
+	self->token = -1;
+	if (access(TOKEN_DEVICE, F_OK))
+		SKIP(return, NO_TOKENS);
+	if (!find_edu(&self->edu))
+		SKIP(return, NO_EDU);
+	driver_clear(&self->edu);
+	self->size = sysconf(_SC_PAGESIZE);
+	self->data = page_alloc(PATTERN);
+	self->target = page_alloc(CANARY);
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
+	self->bar = edu_open_vfio(&self->vfio);
+	ASSERT_NE(NULL, self->bar);
+	ASSERT_EQ(0, vfio_map(&self->vfio, self->data, IOVA, self->size));
+	ASSERT_EQ(0, vfio_map(&self->vfio, self->target, IOVA + self->size,
+			      self->size));
+	ASSERT_EQ(0, edu_read_ram((void *)self->bar, IOVA));
+	self->token = token_of(self->vfio.device, ALL_RIGHTS);
+	ASSERT_LE(0, self->token);
+}
+
+FIXTURE_TEARDOWN(revoke)
+{
+	edu_close((void *)self->bar);
+	vfio_close(&self->vfio);
+	vfio_close(&self->next);
+	if (self->token >= 0)
+		close(self->token);
+	driver_clear(&self->edu);
+}
+
+static sigjmp_buf fault;
+
+static void on_fault(int signal)
+{
+	siglongjmp(fault, 1);
+}
+
+/* The device answers with its identification, or the access is a SIGBUS */
+static bool answers(volatile __u32 *bar)
+{
+	struct sigaction action = { .sa_handler = on_fault }, old;
+	bool ret = false;
+
+	sigaction(SIGBUS, &action, &old);
+	if (!sigsetjmp(fault, 1))
+		ret = (bar[0] & 0xff) == 0xed;
+	sigaction(SIGBUS, &old, NULL);
+	return ret;
+}
+
+static int call(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+}
+
+TEST_F(revoke, mapping_faults)
+{
+	ASSERT_TRUE(answers(self->bar));
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_FALSE(answers(self->bar));
+	EXPECT_FALSE(answers(self->bar));
+}
+
+TEST_F(revoke, group_is_the_kernels)
+{
+	ASSERT_TRUE(kind_is(self->edu.group, "user"));
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_EQ(0, token_revoke(self->token)) TH_LOG("twice");
+}
+
+TEST_F(revoke, dma_is_blocked)
+{
+	void *bar;
+
+	ASSERT_EQ(0, edu_write_ram((void *)self->bar, IOVA + self->size));
+	ASSERT_TRUE(page_is(self->target, PATTERN));
+	ASSERT_EQ(0, token_revoke(self->token));
+
+	memset(self->target, CANARY, self->size);
+	bar = edu_open_sysfs(&self->edu);
+	ASSERT_NE(NULL, bar);
+	EXPECT_EQ(0, edu_write_ram(bar, IOVA + self->size));
+	EXPECT_TRUE(page_is(self->target, CANARY));
+	edu_close(bar);
+}
+
+static void *transfer(void *arg)
+{
+	struct _test_data_revoke *self = arg;
+	struct sigaction action = { .sa_handler = on_fault };
+
+	sigaction(SIGBUS, &action, NULL);
+	if (!sigsetjmp(fault, 1))
+		while (!edu_write_ram((void *)self->bar, IOVA + self->size))
+			;
+	return NULL;
+}
+
+/* The device is told to write all the time while it is taken away */
+TEST_F(revoke, dma_in_flight_is_blocked)
+{
+	pthread_t thread;
+	__u64 end;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, transfer, self));
+	end = now_ms() + WAIT_MS;
+	while (!page_is(self->target, PATTERN) && now_ms() < end)
+		nap(1);
+	ASSERT_EQ(0, token_revoke(self->token));
+	memset(self->target, CANARY, self->size);
+	pthread_join(thread, NULL);
+	nap(200);
+	EXPECT_TRUE(page_is(self->target, CANARY));
+}
+
+TEST_F(revoke, everything_is_stale)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind), .iommufd = self->vfio.container,
+	};
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	char word[4] = {};
+
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_EQ(-ESTALE, call(self->vfio.device, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(-ESTALE, call(self->vfio.device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(-ESTALE, call(self->vfio.device, VFIO_DEVICE_BIND_IOMMUFD,
+				&bind));
+	EXPECT_EQ(-ESTALE, vfio_request_event(&self->vfio));
+	EXPECT_EQ(-1, pread(self->vfio.device, word, 4, CONFIG_REGION));
+	EXPECT_EQ(ESTALE, errno);
+	EXPECT_EQ(-1, pwrite(self->vfio.device, word, 4, CONFIG_REGION + 4));
+	EXPECT_EQ(ESTALE, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->size, PROT_READ, MAP_SHARED,
+				   self->vfio.device, 0));
+	EXPECT_EQ(ESTALE, errno);
+	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, ALL_RIGHTS));
+	EXPECT_EQ(-ESTALE, token_reserve(self->token, self->edu.group));
+
+	if (variant->path == PATH_CDEV) {
+		EXPECT_EQ(-ESTALE, call(self->vfio.container, IOMMU_IOAS_ALLOC,
+					&alloc));
+		return;
+	}
+	EXPECT_EQ(-ESTALE, call(self->vfio.group, VFIO_GROUP_GET_STATUS,
+				&status));
+	EXPECT_EQ(-ESTALE, call(self->vfio.group, VFIO_GROUP_SET_CONTAINER,
+				&self->vfio.container));
+	EXPECT_EQ(-ESTALE, call(self->vfio.group, VFIO_GROUP_UNSET_CONTAINER,
+				NULL));
+	EXPECT_EQ(-ESTALE, call(self->vfio.group, VFIO_GROUP_GET_DEVICE_FD,
+				self->edu.bdf));
+	if (variant->path == PATH_CONTAINER)
+		EXPECT_EQ(-ESTALE, vfio_map(&self->vfio, self->data,
+					    IOVA + 4 * self->size, self->size));
+}
+
+static bool has_interrupt(const char *bdf)
+{
+	char line[1024];
+	bool found = false;
+	FILE *file = fopen("/proc/interrupts", "r");
+
+	while (file && fgets(line, sizeof(line), file))
+		found |= strstr(line, bdf) && strstr(line, "vfio");
+	if (file)
+		fclose(file);
+	return found;
+}
+
+TEST_F(revoke, interrupts_are_off)
+{
+	struct {
+		struct vfio_irq_set set;
+		int fd;
+	} irq = {
+		.set = {
+			.argsz = sizeof(irq),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_MSI_IRQ_INDEX,
+			.count = 1,
+		},
+	};
+
+	irq.fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, irq.fd);
+	ASSERT_EQ(0, call(self->vfio.device, VFIO_DEVICE_SET_IRQS, &irq));
+	ASSERT_TRUE(has_interrupt(self->edu.bdf));
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_FALSE(has_interrupt(self->edu.bdf));
+	close(irq.fd);
+}
+
+/* The old files stay; neither they nor their end disturb the next user. */
+TEST_F(revoke, next_user_has_the_device)
+{
+	volatile __u32 *bar;
+
+	ASSERT_EQ(0, token_revoke(self->token));
+	ASSERT_EQ(0, vfio_start(&self->next, variant->path, &self->edu));
+	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	bar = edu_open_vfio(&self->next);
+	ASSERT_NE(NULL, bar);
+	EXPECT_TRUE(answers(bar));
+	EXPECT_FALSE(answers(self->bar));
+	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, ALL_RIGHTS));
+
+	edu_close((void *)self->bar);
+	self->bar = NULL;
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	EXPECT_TRUE(answers(bar));
+	memset(self->target, CANARY, self->size);
+	EXPECT_EQ(0, vfio_map(&self->next, self->data, IOVA, self->size));
+	EXPECT_EQ(0, vfio_map(&self->next, self->target, IOVA + self->size,
+			      self->size));
+	EXPECT_EQ(0, edu_read_ram((void *)bar, IOVA));
+	EXPECT_EQ(0, edu_write_ram((void *)bar, IOVA + self->size));
+	EXPECT_TRUE(page_is(self->target, PATTERN));
+	edu_close((void *)bar);
+}
+
+TEST_F(revoke, driver_goes_while_files_stay)
+{
+	ASSERT_EQ(0, token_revoke(self->token));
+	ASSERT_EQ(0, driver_unbind(&self->edu));
+	EXPECT_FALSE(answers(self->bar));
+	ASSERT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+	EXPECT_NE(0, unload_module("vfio-pci"))
+		TH_LOG("the mapping refers to its code");
+}
+
+TEST_F(revoke, token_tells_of_it)
+{
+	struct iommu_owner_event event[16];
+	bool revoked = false, ended = false;
+	ssize_t len;
+
+	ASSERT_EQ(0, token_revoke(self->token));
+	len = read(self->token, event, sizeof(event));
+	ASSERT_LT(0, len);
+	for (size_t i = 0; i < len / sizeof(*event); i++) {
+		if (event[i].type == IOMMU_OWNER_EVENT_REVOKED)
+			revoked = true;
+		if (event[i].type != IOMMU_OWNER_EVENT_ENDED)
+			continue;
+		EXPECT_TRUE(revoked);
+		EXPECT_FALSE(ended);
+		EXPECT_EQ(IOMMU_OWNER_REVOKED, event[i].reason);
+		EXPECT_EQ(self->edu.group, event[i].group);
+		ended = true;
+	}
+	EXPECT_TRUE(ended);
+}
+
+struct stuck {
+	int fd;
+	void *page;
+	ssize_t ret;
+};
+
+static void *stuck_read(void *arg)
+{
+	struct stuck *stuck = arg;
+
+	stuck->ret = pread(stuck->fd, stuck->page, 4, CONFIG_REGION);
+	return NULL;
+}
+
+/*
+ * The process waits for itself inside the kernel. The revocation does not wait
+ * for it: the group is in quarantine, and can be cleared when it has left.
+ */
+TEST_F(revoke, stuck_user_is_quarantined)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range;
+	struct uffdio_zeropage zero;
+	struct stuck stuck = { .fd = self->vfio.device };
+	struct uffd_msg msg;
+	pthread_t thread;
+	__u64 begin;
+	int uffd;
+
+	uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
+	stuck.page = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	range = (struct uffdio_register){
+		.range = { (uintptr_t)stuck.page, self->size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &range));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, stuck_read, &stuck));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+
+	begin = now_ms();
+	EXPECT_EQ(0, token_revoke(self->token));
+	EXPECT_GT(begin + WAIT_MS, now_ms());
+	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
+	EXPECT_FALSE(answers(self->bar));
+	EXPECT_NE(0, vfio_start(&self->next, variant->path, &self->edu));
+
+	zero = (struct uffdio_zeropage){ .range = range.range };
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
+	pthread_join(thread, NULL);
+	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
+	EXPECT_EQ(0, put("clear", "/sys/kernel/iommu_groups/%d/owner/quarantine",
+			 self->edu.group));
+	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_EQ(0, vfio_start(&self->next, variant->path, &self->edu));
+	close(uffd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An orchestrator reserves a device, VMMs come and go: claims through a token,
+ * and owners that belong to a VM
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <linux/kvm.h>
+#include <linux/vfio.h>
+
+#include "owner_test.h"
+#include "owner_token.h"
+
+#define IOVA	0x10000000ULL
+#define NO_KVM	"no /dev/kvm"
+#define NOBODY	65534
+#define VMM_RIGHTS \
+	(IOMMU_OWNER_RIGHT_CLAIM | IOMMU_OWNER_RIGHT_ASSOCIATE)
+
+FIXTURE(vmm) {
+	struct pdev edu;
+	struct vfio vfio;
+	struct vfio other;
+	unsigned char *canary;
+	int token;
+	int kvm;
+	int vm[2];
+	int device[2];
+};
+
+FIXTURE_VARIANT(vmm) {
+	enum vfio_path path;
+};
+
+FIXTURE_VARIANT_ADD(vmm, container) { .path = PATH_CONTAINER };
+FIXTURE_VARIANT_ADD(vmm, compat) { .path = PATH_COMPAT };
+FIXTURE_VARIANT_ADD(vmm, cdev) { .path = PATH_CDEV };
+
+FIXTURE_SETUP(vmm)
+{
+	load_modules();
+	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
+	self->other = self->vfio;
+	self->token = -1;
+	self->kvm = -1;
+	self->vm[0] = self->vm[1] = -1;
+	self->device[0] = self->device[1] = -1;
+	if (access(TOKEN_DEVICE, F_OK))
+		SKIP(return, NO_TOKENS);
+	if (!find_edu(&self->edu))
+		SKIP(return, NO_EDU);
+	driver_clear(&self->edu);
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	self->canary = page_alloc(CANARY);
+	self->token = token_create("orchestrator", ALL_RIGHTS);
+	ASSERT_LE(0, self->token);
+}
+
+FIXTURE_TEARDOWN(vmm)
+{
+	vfio_close(&self->vfio);
+	vfio_close(&self->other);
+	for (int i = 0; i < 2; i++) {
+		if (self->device[i] >= 0)
+			close(self->device[i]);
+		if (self->vm[i] >= 0)
+			close(self->vm[i]);
+	}
+	if (self->kvm >= 0)
+		close(self->kvm);
+	if (self->token >= 0)
+		close(self->token);
+	driver_clear(&self->edu);
+}
+
+/* The file that says which owner claims */
+static int claimer(const struct vfio *vfio)
+{
+	return vfio->path == PATH_CDEV ? vfio->device : vfio->group;
+}
+
+static int start_with(struct vfio *vfio, enum vfio_path path,
+		      const struct pdev *pdev, int token)
+{
+	int ret = vfio_open(vfio, path, pdev);
+
+	if (!ret)
+		ret = token_use(token, claimer(vfio));
+	if (!ret)
+		ret = vfio_claim(vfio, pdev);
+	if (!ret)
+		ret = vfio_attach(vfio, pdev);
+	if (ret)
+		vfio_close(vfio);
+	return ret;
+}
+
+TEST_F(vmm, claims_with_the_token)
+{
+	char holder[64], expected[64];
+
+	ASSERT_EQ(0, start_with(&self->vfio, variant->path, &self->edu,
+				self->token));
+	ASSERT_EQ(0, owner_get(self->edu.group, "holder", holder,
+			       sizeof(holder)));
+	snprintf(expected, sizeof(expected), "%d orchestrator", getpid());
+	EXPECT_EQ(0, strncmp(holder, expected, strlen(expected)))
+		TH_LOG("%s", holder);
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+}
+
+TEST_F(vmm, use_is_before_the_claim)
+{
+	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
+	EXPECT_EQ(-EBUSY, token_use(self->token, claimer(&self->vfio)));
+}
+
+TEST_F(vmm, use_needs_the_right)
+{
+	int inspect = token_dup(self->token, IOMMU_OWNER_RIGHT_INSPECT);
+
+	ASSERT_LE(0, inspect);
+	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
+	EXPECT_EQ(-EPERM, token_use(inspect, claimer(&self->vfio)));
+	EXPECT_EQ(-EBADFD, token_use(self->token, self->vfio.container));
+	close(inspect);
+}
+
+/* The rights of the token go with the claim: the VFIO file gives no more. */
+TEST_F(vmm, no_rights_are_gained)
+{
+	int vmm = token_dup(self->token, VMM_RIGHTS);
+
+	ASSERT_LE(0, vmm);
+	ASSERT_EQ(0, start_with(&self->vfio, variant->path, &self->edu, vmm));
+	EXPECT_EQ(-EPERM, token_of(self->vfio.device, ALL_RIGHTS));
+	EXPECT_EQ(-EPERM, token_of(self->vfio.device,
+				   IOMMU_OWNER_RIGHT_REVOKE));
+	EXPECT_EQ(-EPERM, token_of(claimer(&self->vfio),
+				   IOMMU_OWNER_RIGHT_RESERVE));
+	close(vmm);
+	vmm = token_of(self->vfio.device, VMM_RIGHTS);
+	EXPECT_LE(0, vmm);
+	close(vmm);
+}
+
+static int blocked_write(const struct pdev *edu, unsigned char *canary)
+{
+	void *bar = edu_open_sysfs(edu);
+	int ret;
+
+	if (!bar)
+		return -EIO;
+	ret = edu_write_ram(bar, page_physical(canary));
+	edu_close(bar);
+	return ret ? ret : page_is(canary, CANARY) ? 0 : -EFAULT;
+}
+
+/* A VMM dies, the next one gets the device; nobody else does in between. */
+TEST_F(vmm, reservation_outlives_the_vmm)
+{
+	unsigned char *canary = self->canary;
+	pid_t pid;
+
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	EXPECT_EQ(0, blocked_write(&self->edu, canary));
+
+	pid = fork();
+	if (!pid) {
+		if (start_with(&self->vfio, variant->path, &self->edu,
+			       self->token))
+			_exit(1);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	waitpid(pid, NULL, WUNTRACED);
+	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+
+	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	EXPECT_EQ(0, blocked_write(&self->edu, canary));
+	EXPECT_NE(0, vfio_start(&self->other, variant->path, &self->edu));
+	ASSERT_EQ(0, driver_unbind(&self->edu));
+	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, KERNEL_DRIVER));
+	EXPECT_EQ(0, blocked_write(&self->edu, canary));
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+
+	ASSERT_EQ(0, start_with(&self->vfio, variant->path, &self->edu,
+				self->token));
+	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	EXPECT_EQ(0, blocked_write(&self->edu, canary));
+	close(self->token);
+	self->token = -1;
+	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+}
+
+/*
+ * The DMA of a device that never stops hits nothing from the reservation to its
+ * end, whoever claims meanwhile.
+ */
+TEST_F(vmm, canary_lives_all_the_time)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	pid = fork();
+	if (!pid) {
+		void *bar = edu_open_sysfs(&self->edu);
+		__u64 address = page_physical(self->canary);
+
+		while (bar && !edu_write_ram(bar, address))
+			;
+		_exit(1);
+	}
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
+		ASSERT_EQ(0, token_use(self->token, claimer(&self->vfio)));
+		ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
+		vfio_close(&self->vfio);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	EXPECT_TRUE(page_is(self->canary, CANARY));
+}
+
+static int send_fd(int socket, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	return sendmsg(socket, &msg, 0) == 1 ? 0 : -errno;
+}
+
+static int receive_fd(int socket)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(socket, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
+/* The VMM is another user, and has nothing but the files that it is sent. */
+TEST_F(vmm, unprivileged_vmm)
+{
+	int sockets[2], status, vmm;
+	struct vfio vfio;
+	pid_t pid;
+
+	vmm = token_dup(self->token, VMM_RIGHTS);
+	ASSERT_LE(0, vmm);
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
+
+	pid = fork();
+	if (!pid) {
+		close(self->token);
+		vfio_close(&self->vfio);
+		if (setresgid(NOBODY, NOBODY, NOBODY) ||
+		    setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(10);
+		vfio = (struct vfio){
+			.path = variant->path, .group = -1, .device = -1,
+		};
+		vmm = receive_fd(sockets[1]);
+		vfio.container = receive_fd(sockets[1]);
+		if (vfio.path == PATH_CDEV)
+			vfio.device = receive_fd(sockets[1]);
+		else
+			vfio.group = receive_fd(sockets[1]);
+		if (token_create("own", ALL_RIGHTS) != -EACCES)
+			_exit(11);
+		if (token_reserve(vmm, self->edu.group) != -EPERM ||
+		    token_revoke(vmm) != -EPERM)
+			_exit(12);
+		if (token_use(vmm, claimer(&vfio)))
+			_exit(13);
+		if (vfio_claim(&vfio, &self->edu) ||
+		    vfio_attach(&vfio, &self->edu))
+			_exit(14);
+		_exit(0);
+	}
+	ASSERT_EQ(0, send_fd(sockets[0], vmm));
+	ASSERT_EQ(0, send_fd(sockets[0], self->vfio.container));
+	ASSERT_EQ(0, send_fd(sockets[0], claimer(&self->vfio)));
+	vfio_close(&self->vfio);
+	close(vmm);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status) TH_LOG("step %d", WEXITSTATUS(status));
+	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+/* A foreign claim is refused, and the log says who has the group. */
+TEST_F(vmm, foreign_claim_is_named)
+{
+	int log = klog_open();
+
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	EXPECT_EQ(-EPERM, vfio_start(&self->vfio, variant->path, &self->edu));
+	EXPECT_TRUE(klog_find(log, "refused", "reserved owner orchestrator"));
+	close(log);
+}
+
+static int vm_device(int vm)
+{
+	struct kvm_create_device cmd = { .type = KVM_DEV_TYPE_VFIO };
+
+	return ioctl(vm, KVM_CREATE_DEVICE, &cmd) ? -errno : (int)cmd.fd;
+}
+
+static int vm_file(int device, __u64 attr, int fd)
+{
+	struct kvm_device_attr cmd = {
+		.group = KVM_DEV_VFIO_FILE, .attr = attr,
+		.addr = (uintptr_t)&fd,
+	};
+
+	return ioctl(device, KVM_SET_DEVICE_ATTR, &cmd) ? -errno : 0;
+}
+
+#define ADD	KVM_DEV_VFIO_FILE_ADD
+#define DEL	KVM_DEV_VFIO_FILE_DEL
+
+static bool make_vms(struct _test_data_vmm *self)
+{
+	load_module("kvm_amd");
+	load_module("kvm_intel");
+	self->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	for (int i = 0; i < 2; i++) {
+		self->vm[i] = ioctl(self->kvm, KVM_CREATE_VM, 0);
+		self->device[i] = vm_device(self->vm[i]);
+	}
+	return self->device[0] >= 0 && self->device[1] >= 0;
+}
+
+TEST_F(vmm, one_owner_one_vm)
+{
+	if (!make_vms(self))
+		SKIP(return, NO_KVM);
+	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
+	ASSERT_EQ(0, vm_file(self->device[0], ADD, claimer(&self->vfio)));
+	EXPECT_EQ(-EEXIST, vm_file(self->device[0], ADD,
+				   claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_file(self->device[0], DEL, claimer(&self->vfio)));
+	EXPECT_EQ(-ENOENT, vm_file(self->device[0], DEL,
+				   claimer(&self->vfio)));
+	EXPECT_EQ(0, vm_file(self->device[1], ADD, claimer(&self->vfio)));
+}
+
+/* As QEMU does it: the file is added before the device is bound. */
+TEST_F(vmm, vm_before_the_claim)
+{
+	if (!make_vms(self))
+		SKIP(return, NO_KVM);
+	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
+	ASSERT_EQ(0, vm_file(self->device[0], ADD, claimer(&self->vfio)));
+	ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
+	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, token_use(self->token, claimer(&self->vfio)));
+	EXPECT_EQ(0, vm_file(self->device[0], DEL, claimer(&self->vfio)));
+}
+
+TEST_F(vmm, token_in_a_vm)
+{
+	int claim = token_dup(self->token, IOMMU_OWNER_RIGHT_CLAIM);
+
+	if (!make_vms(self))
+		SKIP(return, NO_KVM);
+	EXPECT_EQ(-EPERM, vm_file(self->device[0], ADD, claim));
+	close(claim);
+	ASSERT_EQ(0, vm_file(self->device[0], ADD, self->token));
+	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, self->token));
+	ASSERT_EQ(0, start_with(&self->vfio, variant->path, &self->edu,
+				self->token));
+	/* The file has the same owner */
+	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, self->vfio.device));
+	EXPECT_EQ(0, vm_file(self->device[0], ADD, self->vfio.device));
+	EXPECT_EQ(0, vm_file(self->device[0], DEL, self->token));
+	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, self->token));
+	EXPECT_EQ(0, vm_file(self->device[0], DEL, self->vfio.device));
+	EXPECT_EQ(0, vm_file(self->device[1], ADD, self->token));
+}
+
+/* The VM lives on without its device, in whatever order its files go. */
+TEST_F(vmm, vm_outlives_the_ownership)
+{
+	int token;
+
+	if (!make_vms(self))
+		SKIP(return, NO_KVM);
+	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
+	ASSERT_EQ(0, vm_file(self->device[0], ADD, claimer(&self->vfio)));
+	token = token_of(self->vfio.device, ALL_RIGHTS);
+	ASSERT_LE(0, token);
+	ASSERT_EQ(0, token_revoke(token));
+	close(token);
+
+	EXPECT_LE(0, ioctl(self->vm[0], KVM_CREATE_VCPU, 0));
+	EXPECT_EQ(-ESTALE, vm_file(self->device[1], ADD,
+				   claimer(&self->vfio)));
+	ASSERT_EQ(0, vfio_start(&self->other, variant->path, &self->edu));
+	EXPECT_EQ(0, vm_file(self->device[1], ADD, claimer(&self->other)));
+	EXPECT_EQ(0, vm_file(self->device[0], DEL, claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, vm_file(self->device[0], ADD,
+				  claimer(&self->other)));
+}
+
+TEST_HARNESS_MAIN
