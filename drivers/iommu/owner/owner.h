@@ -38,7 +38,7 @@ struct iommu_owner {
 	const char *name;
 	const struct iommu_owner_ops *ops;
 	bool explicit;
-	struct mutex reserve_lock;
+	struct mutex reserve_lock;	/* of tokens */
 	spinlock_t lock;
 	struct list_head groups;
 	struct list_head watches;

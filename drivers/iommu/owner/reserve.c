@@ -146,8 +146,8 @@ void iommu_owner_unreserve_all(struct iommu_owner *owner)
 
 int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd)
 {
-	struct iommu_owner_reserve *reserve = cmd->buf;
 	u32 *groups __free(kvfree) = NULL;
+	struct iommu_owner_reserve *reserve = cmd->buf;
 	int ret, err;
 
 	if (reserve->flags)
@@ -166,9 +166,9 @@ int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd)
 
 int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd)
 {
+	u32 *groups __free(kvfree) = NULL;
 	struct iommu_owner_release *release = cmd->buf;
 	struct iommu_owner *owner = cmd->token->owner;
-	u32 *groups __free(kvfree) = NULL;
 	int ret, err;
 
 	if (release->flags & ~IOMMU_OWNER_RELEASE_ALL)

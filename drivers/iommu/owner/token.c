@@ -320,8 +320,7 @@ union cmd_buffer {
 	struct iommu_owner_use use;
 };
 
-#define TOKEN_OP(_nr, _execute, _struct, _last, _right, _revoked)	\
-	[_IOC_NR(_nr) - IOMMU_OWNER_CMD_BASE] = {			\
+#define TOKEN_OP(_nr, _execute, _struct, _last, _right, _revoked) {	\
 		.nr = _nr,						\
 		.size = sizeof(_struct) +				\
 			BUILD_BUG_ON_ZERO(sizeof(union cmd_buffer) <	\
@@ -333,26 +332,33 @@ union cmd_buffer {
 	}
 
 static const struct token_op token_ops[] = {
-	TOKEN_OP(IOMMU_OWNER_GET_INFO, iommu_owner_cmd_get_info,
-		 struct iommu_owner_get_info, out_name, INSPECT, true),
-	TOKEN_OP(IOMMU_OWNER_DUP, cmd_dup, struct iommu_owner_dup, out_fd,
-		 GRANT, false),
-	TOKEN_OP(IOMMU_OWNER_CHECK, iommu_owner_cmd_check,
-		 struct iommu_owner_check, __reserved, INSPECT, false),
-	TOKEN_OP(IOMMU_OWNER_RESERVE, iommu_owner_cmd_reserve,
-		 struct iommu_owner_reserve, groups, RESERVE, false),
-	TOKEN_OP(IOMMU_OWNER_RELEASE, iommu_owner_cmd_release,
-		 struct iommu_owner_release, groups, RESERVE, false),
-	TOKEN_OP(IOMMU_OWNER_REVOKE, cmd_revoke, struct iommu_owner_revoke,
-		 flags, REVOKE, true),
-	TOKEN_OP(IOMMU_OWNER_USE, cmd_use, struct iommu_owner_use, __reserved,
-		 CLAIM, false),
+	[IOMMU_OWNER_CMD_GET_INFO] =
+		TOKEN_OP(IOMMU_OWNER_GET_INFO, iommu_owner_cmd_get_info,
+			 struct iommu_owner_get_info, out_name, INSPECT, true),
+	[IOMMU_OWNER_CMD_DUP] =
+		TOKEN_OP(IOMMU_OWNER_DUP, cmd_dup, struct iommu_owner_dup,
+			 out_fd, GRANT, false),
+	[IOMMU_OWNER_CMD_CHECK] =
+		TOKEN_OP(IOMMU_OWNER_CHECK, iommu_owner_cmd_check,
+			 struct iommu_owner_check, __reserved, INSPECT, false),
+	[IOMMU_OWNER_CMD_RESERVE] =
+		TOKEN_OP(IOMMU_OWNER_RESERVE, iommu_owner_cmd_reserve,
+			 struct iommu_owner_reserve, groups, RESERVE, false),
+	[IOMMU_OWNER_CMD_RELEASE] =
+		TOKEN_OP(IOMMU_OWNER_RELEASE, iommu_owner_cmd_release,
+			 struct iommu_owner_release, groups, RESERVE, false),
+	[IOMMU_OWNER_CMD_REVOKE] =
+		TOKEN_OP(IOMMU_OWNER_REVOKE, cmd_revoke,
+			 struct iommu_owner_revoke, flags, REVOKE, true),
+	[IOMMU_OWNER_CMD_USE] =
+		TOKEN_OP(IOMMU_OWNER_USE, cmd_use, struct iommu_owner_use,
+			 __reserved, CLAIM, false),
 };
 
 long iommu_owner_token_ioctl(struct iommu_owner_token *token, unsigned int nr,
 			     void __user *arg)
 {
-	unsigned int index = _IOC_NR(nr) - IOMMU_OWNER_CMD_BASE;
+	unsigned int index = _IOC_NR(nr);
 	const struct token_op *op;
 	union cmd_buffer buf = {};
 	struct iommu_owner_cmd cmd = {

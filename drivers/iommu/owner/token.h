@@ -29,7 +29,7 @@ struct iommu_owner_token {
 	struct iommu_owner *owner;
 	u32 rights;
 	struct list_head node;
-	struct mutex read_lock;
+	struct mutex read_lock;	/* of those who read records */
 	struct iommu_owner_event *events;
 	unsigned int head;
 	unsigned int count;

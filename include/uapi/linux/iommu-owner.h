@@ -37,8 +37,7 @@
  * the way has been written, where the structure says so.
  */
 enum {
-	IOMMU_OWNER_CMD_BASE = 0x00,
-	IOMMU_OWNER_CMD_CREATE = IOMMU_OWNER_CMD_BASE,
+	IOMMU_OWNER_CMD_CREATE = 0x00,
 	IOMMU_OWNER_CMD_GET_TOKEN,
 	IOMMU_OWNER_CMD_GET_INFO,
 	IOMMU_OWNER_CMD_DUP,
@@ -135,6 +134,7 @@ struct iommu_owner_create {
 	__s32 out_fd;
 	__u8 name[IOMMU_OWNER_NAME_LEN];
 };
+
 #define IOMMU_OWNER_CREATE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_CREATE)
 
 /**
@@ -158,6 +158,7 @@ struct iommu_owner_get_token {
 	__u32 rights;
 	__s32 out_fd;
 };
+
 #define IOMMU_OWNER_GET_TOKEN _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_GET_TOKEN)
 
 /**
@@ -238,6 +239,7 @@ struct iommu_owner_get_info {
 	__aligned_u64 devices;
 	__u8 out_name[IOMMU_OWNER_NAME_LEN];
 };
+
 #define IOMMU_OWNER_GET_INFO _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_GET_INFO)
 
 /**
@@ -259,6 +261,7 @@ struct iommu_owner_dup {
 	__u32 rights;
 	__s32 out_fd;
 };
+
 #define IOMMU_OWNER_DUP _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_DUP)
 
 /**
@@ -291,6 +294,7 @@ struct iommu_owner_check {
 	__u32 out_group;
 	__u32 __reserved;
 };
+
 #define IOMMU_OWNER_CHECK _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_CHECK)
 
 /**
@@ -319,6 +323,7 @@ struct iommu_owner_reserve {
 	__u32 out_group;
 	__aligned_u64 groups;
 };
+
 #define IOMMU_OWNER_RESERVE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_RESERVE)
 
 /**
@@ -344,6 +349,7 @@ struct iommu_owner_release {
 	__u32 out_group;
 	__aligned_u64 groups;
 };
+
 #define IOMMU_OWNER_RELEASE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_RELEASE)
 
 /**
@@ -362,6 +368,7 @@ struct iommu_owner_revoke {
 	__u32 size;
 	__u32 flags;
 };
+
 #define IOMMU_OWNER_REVOKE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_REVOKE)
 
 /**
@@ -383,6 +390,7 @@ struct iommu_owner_use {
 	__s32 fd;
 	__u32 __reserved;
 };
+
 #define IOMMU_OWNER_USE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_USE)
 
 /**

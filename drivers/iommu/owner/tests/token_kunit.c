@@ -5,10 +5,12 @@
  * The ioctls are called as a user would: their structures are in memory of a
  * user that the test has mapped.
  */
+#include <linux/delay.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/mman.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "../token.h"
 #include "mock.h"
@@ -563,6 +565,15 @@ static void token_info(struct kunit *test)
 
 	cmd.groups = (uintptr_t)s.user + ARRAY_AT;
 	cmd.devices = (uintptr_t)s.user + OUT_AT;
+	cmd.nr_groups = 1;
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, call(&s, s.token, IOMMU_OWNER_GET_INFO,
+					      &cmd, sizeof(cmd)));
+	cmd.nr_devices = 2;
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, call(&s, s.token, IOMMU_OWNER_GET_INFO,
+					      &cmd, sizeof(cmd)));
+	KUNIT_EXPECT_EQ(test, 3, cmd.nr_devices);
+	cmd.groups = (uintptr_t)s.user + ARRAY_AT;
+	cmd.devices = (uintptr_t)s.user + OUT_AT;
 	KUNIT_EXPECT_EQ(test, 0, call(&s, s.token, IOMMU_OWNER_GET_INFO, &cmd,
 				      sizeof(cmd)));
 	KUNIT_ASSERT_EQ(test, 0, copy_from_user(groups, s.user + ARRAY_AT,
@@ -766,7 +777,97 @@ static void token_overflow(struct kunit *test)
 	iommu_owner_token_close(s.token);
 }
 
+/* What the token of a watch sees while the owner is being revoked */
+struct onlooker {
+	struct iommu_owner_watch watch;
+	struct stage *stage;
+	int group;
+	int reserve;
+	ssize_t read;
+};
+
+static void look_on(struct iommu_owner_watch *watch,
+		    const struct iommu_owner_end *end)
+{
+	struct onlooker *o = container_of(watch, struct onlooker, watch);
+	struct stage *s = o->stage;
+	struct iommu_owner_event event;
+
+	/* Once, when the first group ends and the second has not begun to */
+	if (o->group >= 0)
+		return;
+	o->group = end->group;
+	do {
+		o->read = read_events(s, s->token, &event, RECORD);
+	} while (o->read == RECORD);
+	o->reserve = iommu_owner_reserve(s->owner, s->mdev[1]->group, true);
+}
+
+static const struct iommu_owner_watch_ops onlooker_ops = {
+	.ended = look_on,
+};
+
+static void token_during_revoke(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct onlooker o = {
+		.watch.ops = &onlooker_ops,
+		.watch.class = IOMMU_OWNER_WATCH_DEVICE,
+		.stage = &s,
+		.group = -1,
+	};
+
+	for (int i = 0; i < 2; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_claim_group(s.owner,
+							s.mdev[i]->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_watch(s.owner, &o.watch));
+	iommu_owner_revoke(s.owner);
+	KUNIT_EXPECT_EQ(test, s.id[0], o.group);
+	/* More events will come, but nothing new can be had */
+	KUNIT_EXPECT_EQ(test, -EAGAIN, o.read);
+	KUNIT_EXPECT_EQ(test, -ESTALE, o.reserve);
+	next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
+	next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+	iommu_owner_unwatch(&o.watch);
+	iommu_owner_token_close(s.token);
+}
+
 /* Races */
+
+struct closing {
+	struct work_struct work;
+	struct iommu_owner_token *token;
+};
+
+static void close_work(struct work_struct *work)
+{
+	iommu_owner_token_close(container_of(work, struct closing,
+					     work)->token);
+}
+
+/* A new token comes while the last one is being closed: it has reserved. */
+static void token_opened_during_close(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct closing closing = { .token = s.token };
+
+	INIT_WORK_ONSTACK(&closing.work, close_work);
+	mutex_lock(&s.owner->reserve_lock);
+	queue_work(system_unbound_wq, &closing.work);
+	while (READ_ONCE(s.owner->reservers))
+		msleep(1);
+	s.token = token_new(test, s.owner, IOMMU_OWNER_RIGHT_RESERVE);
+	KUNIT_EXPECT_EQ(test, 1, iommu_owner_reserve(s.owner,
+						     s.mdev[0]->group, true));
+	mutex_unlock(&s.owner->reserve_lock);
+	flush_work(&closing.work);
+	destroy_work_on_stack(&closing.work);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	iommu_owner_token_close(s.token);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+}
 
 #define ROUNDS	200
 
@@ -858,6 +959,8 @@ static struct kunit_case token_cases[] = {
 	KUNIT_CASE(token_events),
 	KUNIT_CASE(token_read_sizes),
 	KUNIT_CASE(token_overflow),
+	KUNIT_CASE(token_during_revoke),
+	KUNIT_CASE(token_opened_during_close),
 	KUNIT_CASE_SLOW(token_race_last_close),
 	KUNIT_CASE_SLOW(token_race_revoke),
 	{}
@@ -871,4 +974,5 @@ static struct kunit_suite token_suite = {
 	.exit = mock_exit,
 	.test_cases = token_cases,
 };
+
 kunit_test_suite(token_suite);

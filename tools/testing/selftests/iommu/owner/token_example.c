@@ -36,7 +36,7 @@ static int create_token(const char *name)
 
 	if (device < 0)
 		return -1;
-	strncpy((char *)create.name, name, sizeof(create.name) - 1);
+	memcpy(create.name, name, strnlen(name, sizeof(create.name) - 1));
 	ret = ioctl(device, IOMMU_OWNER_CREATE, &create);
 	close(device);
 	return ret ? -1 : create.out_fd;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Tokens: files that refer to an owner */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -21,9 +22,9 @@
 
 /* The structures are the same for 32-bit and 64-bit callers */
 #define SIZE_IS(_type, _size) \
-	_Static_assert(sizeof(struct _type) == (_size), #_type)
+	static_assert(sizeof(struct _type) == (_size), #_type)
 #define OFFSET_IS(_type, _member, _offset) \
-	_Static_assert(offsetof(struct _type, _member) == (_offset), #_member)
+	static_assert(offsetof(struct _type, _member) == (_offset), #_member)
 
 SIZE_IS(iommu_owner_create, 48);
 OFFSET_IS(iommu_owner_create, rights, 8);
@@ -80,7 +81,7 @@ static int create_named(const char *name, __u32 rights)
 
 	if (fd < 0)
 		return -errno;
-	strncpy((char *)cmd.name, name, sizeof(cmd.name));
+	memcpy(cmd.name, name, strnlen(name, sizeof(cmd.name)));
 	ret = call(fd, IOMMU_OWNER_CREATE, &cmd);
 	close(fd);
 	return ret ?: cmd.out_fd;
@@ -144,7 +145,7 @@ static int check(int token, const __u32 *groups, __u32 count,
 	return ret;
 }
 
-static int revoke(int token)
+static int revoke_owner(int token)
 {
 	struct iommu_owner_revoke cmd = { .size = sizeof(cmd) };
 
@@ -225,10 +226,10 @@ TEST_F(token, create_rules)
 	struct iommu_owner_create cmd = {
 		.size = sizeof(cmd), .rights = ALL, .name = "a",
 	};
-	struct {
+	union {
 		struct iommu_owner_create cmd;
-		__u8 tail;
-	} __attribute__((packed)) longer = { .cmd = cmd };
+		__u8 bytes[sizeof(cmd) + 1];
+	} longer = { .cmd = cmd };
 
 	EXPECT_EQ(-EINVAL, create(0));
 	EXPECT_EQ(-EOPNOTSUPP, create(ALL | (1U << 31)));
@@ -246,10 +247,10 @@ TEST_F(token, create_rules)
 	cmd.flags = 0;
 	cmd.size--;
 	EXPECT_EQ(-EINVAL, call(self->device, IOMMU_OWNER_CREATE, &cmd));
-	longer.cmd.size = sizeof(longer);
-	longer.tail = 1;
+	longer.cmd.size = sizeof(longer.bytes);
+	longer.bytes[sizeof(cmd)] = 1;
 	EXPECT_EQ(-E2BIG, call(self->device, IOMMU_OWNER_CREATE, &longer));
-	longer.tail = 0;
+	longer.bytes[sizeof(cmd)] = 0;
 	EXPECT_EQ(0, call(self->device, IOMMU_OWNER_CREATE, &longer));
 	close(longer.cmd.out_fd);
 	EXPECT_EQ(-EFAULT, call(self->device, IOMMU_OWNER_CREATE, NULL));
@@ -372,8 +373,8 @@ TEST_F(token, revoked)
 	__u32 group = 0, room = 0;
 
 	ASSERT_LE(0, other);
-	EXPECT_EQ(0, revoke(token));
-	EXPECT_EQ(0, revoke(other));
+	EXPECT_EQ(0, revoke_owner(token));
+	EXPECT_EQ(0, revoke_owner(other));
 	EXPECT_EQ(-ESTALE, dup_token(other, ALL));
 	EXPECT_EQ(-ESTALE, check(other, &group, 1, NULL, &room));
 	EXPECT_EQ(-ESTALE, reserve(other, &group, 1, NULL));
@@ -660,7 +661,7 @@ static int act_as_nobody(int sock, __u32 group)
 		return 3;
 	if (reserve(token, &group, 1, NULL))
 		return 4;
-	if (revoke(token) != -EPERM)
+	if (revoke_owner(token) != -EPERM)
 		return 5;
 	if (dup_token(token, IOMMU_OWNER_RIGHT_RESERVE) != -EPERM)
 		return 6;
@@ -724,7 +725,7 @@ TEST_F(reserve, revoke)
 	struct iommu_owner_event events[4];
 
 	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
-	ASSERT_EQ(0, revoke(self->token));
+	ASSERT_EQ(0, revoke_owner(self->token));
 	EXPECT_TRUE(kind_is(self->group, "kernel"));
 	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
 	ASSERT_EQ(3 * RECORD,
@@ -740,6 +741,7 @@ TEST_F(reserve, revoke)
 TEST_F(reserve, read_sizes)
 {
 	int blind = dup_token(self->token, ALL & ~IOMMU_OWNER_RIGHT_INSPECT);
+	static const struct iommu_owner_event read_only;
 	struct iommu_owner_event events[3];
 
 	ASSERT_LE(0, blind);
@@ -749,7 +751,8 @@ TEST_F(reserve, read_sizes)
 	EXPECT_EQ(-EAGAIN, read_events(self->token, events, RECORD));
 	EXPECT_EQ(-EINVAL, read_events(self->token, events, RECORD - 1));
 	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
-	EXPECT_EQ(-EFAULT, read_events(self->token, NULL, RECORD));
+	EXPECT_EQ(-EFAULT, read_events(self->token, (void *)&read_only,
+				       RECORD));
 	ASSERT_EQ(0, release(self->token, NULL, 0));
 	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
 	EXPECT_EQ(2 * RECORD,
@@ -784,7 +787,7 @@ TEST_F(reserve, poll)
 	EXPECT_EQ(0, polled(self->token, 0));
 	/* Each token has a queue of its own */
 	EXPECT_EQ(POLLIN, polled(other, 0));
-	ASSERT_EQ(0, revoke(self->token));
+	ASSERT_EQ(0, revoke_owner(self->token));
 	EXPECT_EQ(POLLIN | POLLHUP, polled(self->token, 0));
 	ASSERT_EQ(2 * RECORD,
 		  read_events(self->token, events, sizeof(events)));
@@ -848,7 +851,7 @@ TEST_F(reserve, blocking_read)
 		if (reserve(self->token, &self->group, 1, NULL))
 			_exit(1);
 		nap(300);
-		_exit(revoke(self->token) ? 1 : 0);
+		_exit(revoke_owner(self->token) ? 1 : 0);
 	}
 	EXPECT_EQ(RECORD, read_events(self->token, &event, RECORD));
 	EXPECT_EQ(IOMMU_OWNER_EVENT_CLAIMED, event.type);
@@ -890,7 +893,7 @@ TEST_F(reserve, readers_and_close)
 		ASSERT_EQ(0, release(self->token, NULL, 0));
 		nap(10);
 	}
-	ASSERT_EQ(0, revoke(self->token));
+	ASSERT_EQ(0, revoke_owner(self->token));
 	close(self->token);
 	self->token = -1;
 	for (int i = 0; i < 4; i++) {
