@@ -17,6 +17,7 @@
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
 
@@ -256,6 +257,7 @@ struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner, int after)
 	}
 	return next ? iommu_group_ref_get(next) : NULL;
 }
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_next_group);
 
 /**
  * iommu_owner_revoke() - Take all groups back from an owner

@@ -206,7 +206,11 @@ static struct mock_driver *to_mock_driver(const struct device_driver *drv)
 
 static int mock_bus_match(struct device *dev, const struct device_driver *drv)
 {
-	return to_mock_device(dev)->match;
+	struct mock_device *mdev = to_mock_device(dev);
+	bool match = READ_ONCE(mdev->match);
+
+	atomic_inc(&mdev->matched);
+	return match;
 }
 
 static int mock_bus_probe(struct device *dev)

@@ -38,6 +38,7 @@ struct mock_domain;
  * @added: The device is on the bus.
  * @match: Drivers are tried when the device or a driver is added, and by
  *	device_attach(). Otherwise only mock_bind() binds.
+ * @matched: How often a driver was tried.
  * @reach: The domain that the device reaches.
  * @pasid: The domains that the PASIDs of the device reach.
  * @history: All domains that have been attached, in order, by letter.
@@ -58,6 +59,7 @@ struct mock_device {
 	struct iommu_group *group;
 	bool added;
 	bool match;
+	atomic_t matched;
 	struct mock_domain *reach;
 	struct mock_domain *pasid[MOCK_PASIDS];
 	char history[MOCK_HISTORY];

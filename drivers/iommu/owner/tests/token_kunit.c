@@ -786,8 +786,8 @@ struct onlooker {
 	ssize_t read;
 };
 
-static void look_on(struct iommu_owner_watch *watch,
-		    const struct iommu_owner_end *end)
+static int look_on(struct iommu_owner_watch *watch,
+		   const struct iommu_owner_end *end)
 {
 	struct onlooker *o = container_of(watch, struct onlooker, watch);
 	struct stage *s = o->stage;
@@ -795,12 +795,13 @@ static void look_on(struct iommu_owner_watch *watch,
 
 	/* Once, when the first group ends and the second has not begun to */
 	if (o->group >= 0)
-		return;
+		return 0;
 	o->group = end->group;
 	do {
 		o->read = read_events(s, s->token, &event, RECORD);
 	} while (o->read == RECORD);
 	o->reserve = iommu_owner_reserve(s->owner, s->mdev[1]->group, true);
+	return 0;
 }
 
 static const struct iommu_owner_watch_ops onlooker_ops = {

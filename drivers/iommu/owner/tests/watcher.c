@@ -14,7 +14,7 @@ void diary_note(struct diary *diary, char letter)
 }
 
 static int see_end(struct iommu_owner_watch *watch,
-		    const struct iommu_owner_end *end)
+		   const struct iommu_owner_end *end)
 {
 	struct watcher *w = container_of(watch, struct watcher, watch);
 
