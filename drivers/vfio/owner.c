@@ -154,6 +154,8 @@ static int own_watch(struct vfio_owner *own, struct file *file,
 		return -ESTALE;
 	if (!(own->rights & IOMMU_OWNER_RIGHT_ASSOCIATE))
 		return -EPERM;
+	if (own->owner && iommu_owner_revoked(own->owner))
+		return -ESTALE;
 	if (own->watch)
 		return -EBUSY;
 	if (own->owner)

@@ -75,6 +75,8 @@ static int df_ended(struct iommu_owner_watch *watch,
 		return 0;
 
 	WRITE_ONCE(df->revoked, true);
+	/* Either this sees what a page fault maps, or vfio_file_leave() does */
+	smp_mb();
 	zap_mappings(df);
 	vfio_df_leave(df);
 	return wait_for_completion_timeout(&df->closed, VFIO_REVOKE_TIMEOUT) ?
@@ -183,10 +185,18 @@ EXPORT_SYMBOL_GPL(vfio_file_enter);
  * vfio_file_leave() - End what vfio_file_enter() began
  * @file: The device file.
  *
- * Context: Any.
+ * What was mapped in between is gone if the device is taken away meanwhile.
+ *
+ * Context: May sleep.
  */
 void vfio_file_leave(struct file *file)
 {
-	vfio_df_leave(file->private_data);
+	struct vfio_device_file *df = file->private_data;
+
+	/* Paired with df_ended(), which may wait in vain for another operation */
+	smp_mb();
+	if (READ_ONCE(df->revoked))
+		zap_mappings(df);
+	vfio_df_leave(df);
 }
 EXPORT_SYMBOL_GPL(vfio_file_leave);
