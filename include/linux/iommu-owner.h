@@ -17,7 +17,6 @@
 
 struct device;
 struct file;
-struct file_operations;
 struct iommu_owner;
 struct kvm;
 struct module;

@@ -450,7 +450,9 @@ static int claim(struct iommu_owner_section *section, struct iommu_owner *owner,
 
 	lockdep_assert_held(&group->mutex);
 
-	if (own->owner != owner)
+	if (iommu_owner_revoked(owner))
+		ret = -ESTALE;
+	else if (own->owner != owner)
 		ret = take(group, owner, lender);
 	else if (own->ending)
 		ret = -EBUSY;

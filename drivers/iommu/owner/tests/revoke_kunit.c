@@ -37,6 +37,8 @@ static void revoke_takes_all_of_one_owner(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_claim_group(a, group));
 	KUNIT_EXPECT_EQ(test, -ESTALE,
+			iommu_owner_claim_group(a, others->group));
+	KUNIT_EXPECT_EQ(test, -ESTALE,
 			iommu_owner_claim_device(a, &claimed->dev));
 	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_reserve_group(a, group));
 	KUNIT_EXPECT_EQ(test, -ESTALE,
@@ -346,7 +348,7 @@ struct passer_by {
 };
 
 static int see_end_passing_by(struct iommu_owner_watch *watch,
-			       const struct iommu_owner_end *end)
+			      const struct iommu_owner_end *end)
 {
 	struct passer_by *p = container_of(watch, struct passer_by, watch);
 

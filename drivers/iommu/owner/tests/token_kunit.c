@@ -858,7 +858,7 @@ static void token_opened_during_close(struct kunit *test)
 	mutex_lock(&s.owner->reserve_lock);
 	queue_work(system_unbound_wq, &closing.work);
 	while (READ_ONCE(s.owner->reservers))
-		msleep(1);
+		cond_resched();
 	s.token = token_new(test, s.owner, IOMMU_OWNER_RIGHT_RESERVE);
 	KUNIT_EXPECT_EQ(test, 1, iommu_owner_reserve(s.owner,
 						     s.mdev[0]->group, true));

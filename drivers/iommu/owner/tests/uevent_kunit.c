@@ -143,7 +143,7 @@ static void each_change_of_kind_is_sent(struct kunit *test)
 }
 
 static int clear_meanwhile(struct iommu_owner_watch *watch,
-			    const struct iommu_owner_end *end)
+			   const struct iommu_owner_end *end)
 {
 	iommu_owner_claim_group(watch->owner, uevents->group);
 	iommu_owner_clear_quarantine(uevents->group);

@@ -294,7 +294,7 @@ static void each_group_is_told(struct kunit *test)
 }
 
 static int note_end(struct iommu_owner_watch *watch,
-		     const struct iommu_owner_end *end)
+		    const struct iommu_owner_end *end)
 {
 	struct watcher *w = container_of(watch, struct watcher, watch);
 

@@ -147,6 +147,7 @@ bool exited(pid_t pid, unsigned int ms);
 void *edu_open_vfio(struct vfio *vfio);
 void *edu_open_sysfs(const struct pdev *pdev);
 void edu_close(void *bar);
+bool edu_answers(void *bar);
 /* Both return when the device has done it; EDU_LEN bytes go over the bus */
 int edu_read_ram(void *bar, __u64 iova);
 int edu_write_ram(void *bar, __u64 iova);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@ static inline int token_create(const char *name, __u32 rights)
 
 	if (fd < 0)
 		return -errno;
-	strncpy((char *)cmd.name, name, sizeof(cmd.name) - 1);
+	snprintf((char *)cmd.name, sizeof(cmd.name), "%s", name);
 	ret = token_call(fd, IOMMU_OWNER_CREATE, &cmd);
 	close(fd);
 	return ret ? ret : cmd.out_fd;

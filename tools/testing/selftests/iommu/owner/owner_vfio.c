@@ -444,6 +444,12 @@ void edu_close(void *bar)
 		munmap(bar, EDU_SIZE);
 }
 
+/* Its identification ends in this byte, in all versions */
+bool edu_answers(void *bar)
+{
+	return (__atomic_load_n((__u32 *)bar, __ATOMIC_RELAXED) & 0xff) == 0xed;
+}
+
 static void edu_set(void *bar, unsigned int reg, __u64 value)
 {
 	__atomic_store_n((__u64 *)((char *)bar + reg), value,

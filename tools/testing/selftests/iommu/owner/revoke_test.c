@@ -19,7 +19,7 @@
 #include "owner_token.h"
 
 #define IOVA		0x10000000ULL
-#define CONFIG_REGION	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+#define PCI_CONFIG	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
 
 FIXTURE(revoke) {
 	struct pdev edu;
@@ -28,7 +28,7 @@ FIXTURE(revoke) {
 	unsigned char *data;
 	unsigned char *target;
 	__u64 size;
-	volatile __u32 *bar;
+	void *bar;
 	int token;
 };
 
@@ -61,14 +61,14 @@ FIXTURE_SETUP(revoke)
 	ASSERT_EQ(0, vfio_map(&self->vfio, self->data, IOVA, self->size));
 	ASSERT_EQ(0, vfio_map(&self->vfio, self->target, IOVA + self->size,
 			      self->size));
-	ASSERT_EQ(0, edu_read_ram((void *)self->bar, IOVA));
+	ASSERT_EQ(0, edu_read_ram(self->bar, IOVA));
 	self->token = token_of(self->vfio.device, ALL_RIGHTS);
 	ASSERT_LE(0, self->token);
 }
 
 FIXTURE_TEARDOWN(revoke)
 {
-	edu_close((void *)self->bar);
+	edu_close(self->bar);
 	vfio_close(&self->vfio);
 	vfio_close(&self->next);
 	if (self->token >= 0)
@@ -84,14 +84,14 @@ static void on_fault(int signal)
 }
 
 /* The device answers with its identification, or the access is a SIGBUS */
-static bool answers(volatile __u32 *bar)
+static bool answers(void *bar)
 {
 	struct sigaction action = { .sa_handler = on_fault }, old;
 	bool ret = false;
 
 	sigaction(SIGBUS, &action, &old);
 	if (!sigsetjmp(fault, 1))
-		ret = (bar[0] & 0xff) == 0xed;
+		ret = edu_answers(bar);
 	sigaction(SIGBUS, &old, NULL);
 	return ret;
 }
@@ -121,7 +121,7 @@ TEST_F(revoke, dma_is_blocked)
 {
 	void *bar;
 
-	ASSERT_EQ(0, edu_write_ram((void *)self->bar, IOVA + self->size));
+	ASSERT_EQ(0, edu_write_ram(self->bar, IOVA + self->size));
 	ASSERT_TRUE(page_is(self->target, PATTERN));
 	ASSERT_EQ(0, token_revoke(self->token));
 
@@ -140,7 +140,7 @@ static void *transfer(void *arg)
 
 	sigaction(SIGBUS, &action, NULL);
 	if (!sigsetjmp(fault, 1))
-		while (!edu_write_ram((void *)self->bar, IOVA + self->size))
+		while (!edu_write_ram(self->bar, IOVA + self->size))
 			;
 	return NULL;
 }
@@ -178,9 +178,9 @@ TEST_F(revoke, everything_is_stale)
 	EXPECT_EQ(-ESTALE, call(self->vfio.device, VFIO_DEVICE_BIND_IOMMUFD,
 				&bind));
 	EXPECT_EQ(-ESTALE, vfio_request_event(&self->vfio));
-	EXPECT_EQ(-1, pread(self->vfio.device, word, 4, CONFIG_REGION));
+	EXPECT_EQ(-1, pread(self->vfio.device, word, 4, PCI_CONFIG));
 	EXPECT_EQ(ESTALE, errno);
-	EXPECT_EQ(-1, pwrite(self->vfio.device, word, 4, CONFIG_REGION + 4));
+	EXPECT_EQ(-1, pwrite(self->vfio.device, word, 4, PCI_CONFIG + 4));
 	EXPECT_EQ(ESTALE, errno);
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->size, PROT_READ, MAP_SHARED,
 				   self->vfio.device, 0));
@@ -246,7 +246,7 @@ TEST_F(revoke, interrupts_are_off)
 /* The old files stay; neither they nor their end disturb the next user. */
 TEST_F(revoke, next_user_has_the_device)
 {
-	volatile __u32 *bar;
+	void *bar;
 
 	ASSERT_EQ(0, token_revoke(self->token));
 	ASSERT_EQ(0, vfio_start(&self->next, variant->path, &self->edu));
@@ -257,7 +257,7 @@ TEST_F(revoke, next_user_has_the_device)
 	EXPECT_FALSE(answers(self->bar));
 	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, ALL_RIGHTS));
 
-	edu_close((void *)self->bar);
+	edu_close(self->bar);
 	self->bar = NULL;
 	vfio_close(&self->vfio);
 	EXPECT_TRUE(kind_is(self->edu.group, "user"));
@@ -266,10 +266,10 @@ TEST_F(revoke, next_user_has_the_device)
 	EXPECT_EQ(0, vfio_map(&self->next, self->data, IOVA, self->size));
 	EXPECT_EQ(0, vfio_map(&self->next, self->target, IOVA + self->size,
 			      self->size));
-	EXPECT_EQ(0, edu_read_ram((void *)bar, IOVA));
-	EXPECT_EQ(0, edu_write_ram((void *)bar, IOVA + self->size));
+	EXPECT_EQ(0, edu_read_ram(bar, IOVA));
+	EXPECT_EQ(0, edu_write_ram(bar, IOVA + self->size));
 	EXPECT_TRUE(page_is(self->target, PATTERN));
-	edu_close((void *)bar);
+	edu_close(bar);
 }
 
 TEST_F(revoke, driver_goes_while_files_stay)
@@ -315,7 +315,7 @@ static void *stuck_read(void *arg)
 {
 	struct stuck *stuck = arg;
 
-	stuck->ret = pread(stuck->fd, stuck->page, 4, CONFIG_REGION);
+	stuck->ret = pread(stuck->fd, stuck->page, 4, PCI_CONFIG);
 	return NULL;
 }
 

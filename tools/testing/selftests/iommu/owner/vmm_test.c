@@ -45,8 +45,10 @@ FIXTURE_SETUP(vmm)
 	self->other = self->vfio;
 	self->token = -1;
 	self->kvm = -1;
-	self->vm[0] = self->vm[1] = -1;
-	self->device[0] = self->device[1] = -1;
+	for (int i = 0; i < 2; i++) {
+		self->vm[i] = -1;
+		self->device[i] = -1;
+	}
 	if (access(TOKEN_DEVICE, F_OK))
 		SKIP(return, NO_TOKENS);
 	if (!find_edu(&self->edu))
