@@ -234,7 +234,8 @@ int iommu_owner_detach_device_pasid(struct iommu_owner *owner,
 				    struct iommu_domain *domain,
 				    struct device *dev, ioasid_t pasid);
 
-bool iommu_owner_group_viable(struct iommu_group *group, const char *who);
+bool iommu_owner_group_viable(struct iommu_group *group,
+			      struct iommu_owner *owner);
 int iommu_owner_snapshot(struct iommu_group *group,
 			 struct iommu_owner_info *info);
 void iommu_owner_snapshot_free(struct iommu_owner_info *info);
@@ -408,7 +409,7 @@ iommu_owner_detach_device_pasid(struct iommu_owner *owner,
 }
 
 static inline bool iommu_owner_group_viable(struct iommu_group *group,
-					    const char *who)
+					    struct iommu_owner *owner)
 {
 	return false;
 }

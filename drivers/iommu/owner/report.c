@@ -192,26 +192,32 @@ VISIBLE_IF_KUNIT void iommu_owner_flush_uevents(void)
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevents);
 
 /**
- * iommu_owner_group_viable() - Would a claim by a new owner succeed now?
+ * iommu_owner_group_viable() - Would a claim succeed now?
  * @group: The group; the caller has a reference.
- * @who: Name of the would-be owner for the log.
+ * @owner: Who would claim; NULL for a new owner of user space.
  *
  * The answer may be out of date when the caller looks at it. A no is logged
  * like a refused claim: who asks first does not claim then.
  *
  * Context: May sleep. Takes the mutex of @group.
- * Return: true if no driver, no owner and no quarantine is in the way.
+ * Return: true if no driver, no other owner and no quarantine is in the way.
  */
-bool iommu_owner_group_viable(struct iommu_group *group, const char *who)
+bool iommu_owner_group_viable(struct iommu_group *group,
+			      struct iommu_owner *owner)
 {
+	const struct iommu_ownership *own = &group->ownership;
 	struct iommu_owner_section section;
 	bool viable;
 
 	iommu_owner_begin(&section, group);
 	iommu_owner_retry_quiet(group, NULL);
-	viable = !iommu_owner_group_busy(group);
+	if (owner && own->owner == owner)
+		viable = !own->ending;
+	else
+		viable = !iommu_owner_group_busy(group);
 	if (!viable)
-		iommu_owner_report_refused_claim(group, who);
+		iommu_owner_report_refused_claim(group,
+						 owner ? owner->name : "user");
 	iommu_owner_end(&section);
 	return viable;
 }

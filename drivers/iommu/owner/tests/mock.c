@@ -655,7 +655,7 @@ enum iommu_owner_kind mock_kind(struct iommu_group *group)
 
 bool mock_viable(struct iommu_group *group)
 {
-	return iommu_owner_group_viable(group, "test");
+	return iommu_owner_group_viable(group, NULL);
 }
 
 unsigned int mock_claims(struct iommu_group *group)

@@ -114,6 +114,22 @@ TEST_F(vmm, claims_with_the_token)
 	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
 }
 
+/* QEMU asks before it claims. What the owner has is not in its own way. */
+TEST_F(vmm, reserved_group_is_viable)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+
+	if (variant->path == PATH_CDEV)
+		return;
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
+	ASSERT_EQ(0, ioctl(self->vfio.group, VFIO_GROUP_GET_STATUS, &status));
+	EXPECT_FALSE(status.flags & VFIO_GROUP_FLAGS_VIABLE);
+	ASSERT_EQ(0, token_use(self->token, self->vfio.group));
+	ASSERT_EQ(0, ioctl(self->vfio.group, VFIO_GROUP_GET_STATUS, &status));
+	EXPECT_TRUE(status.flags & VFIO_GROUP_FLAGS_VIABLE);
+}
+
 TEST_F(vmm, use_is_before_the_claim)
 {
 	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
