@@ -236,6 +236,8 @@ int iommu_owner_detach_device_pasid(struct iommu_owner *owner,
 				    struct device *dev, ioasid_t pasid);
 
 bool iommu_owner_group_viable(struct iommu_group *group, const char *who);
+bool iommu_owner_may_claim(struct iommu_owner *owner,
+			   struct iommu_group *group);
 int iommu_owner_snapshot(struct iommu_group *group,
 			 struct iommu_owner_info *info);
 void iommu_owner_snapshot_free(struct iommu_owner_info *info);
@@ -410,6 +412,12 @@ iommu_owner_detach_device_pasid(struct iommu_owner *owner,
 
 static inline bool iommu_owner_group_viable(struct iommu_group *group,
 					    const char *who)
+{
+	return false;
+}
+
+static inline bool iommu_owner_may_claim(struct iommu_owner *owner,
+					 struct iommu_group *group)
 {
 	return false;
 }

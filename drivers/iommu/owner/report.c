@@ -191,6 +191,26 @@ VISIBLE_IF_KUNIT void iommu_owner_flush_uevents(void)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevents);
 
+/* Would a claim by @owner succeed now, or one by a new owner if it is NULL? */
+static bool viable(struct iommu_group *group, struct iommu_owner *owner,
+		   const char *who)
+{
+	const struct iommu_ownership *own = &group->ownership;
+	struct iommu_owner_section section;
+	bool ret;
+
+	iommu_owner_begin(&section, group);
+	iommu_owner_retry_quiet(group, NULL);
+	if (owner && own->owner == owner)
+		ret = !own->ending;
+	else
+		ret = !iommu_owner_group_busy(group);
+	if (!ret)
+		iommu_owner_report_refused_claim(group, who);
+	iommu_owner_end(&section);
+	return ret;
+}
+
 /**
  * iommu_owner_group_viable() - Would a claim by a new owner succeed now?
  * @group: The group; the caller has a reference.
@@ -204,18 +224,26 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevents);
  */
 bool iommu_owner_group_viable(struct iommu_group *group, const char *who)
 {
-	struct iommu_owner_section section;
-	bool viable;
-
-	iommu_owner_begin(&section, group);
-	iommu_owner_retry_quiet(group, NULL);
-	viable = !iommu_owner_group_busy(group);
-	if (!viable)
-		iommu_owner_report_refused_claim(group, who);
-	iommu_owner_end(&section);
-	return viable;
+	return viable(group, NULL, who);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_group_viable);
+
+/**
+ * iommu_owner_may_claim() - Would a claim by an owner succeed now?
+ * @owner: The owner.
+ * @group: The group; the caller has a reference.
+ *
+ * As iommu_owner_group_viable(), but what @owner itself has, such as a
+ * reservation, is not in its way.
+ *
+ * Context: May sleep. Takes the mutex of @group.
+ * Return: true if nothing is in the way of @owner.
+ */
+bool iommu_owner_may_claim(struct iommu_owner *owner, struct iommu_group *group)
+{
+	return viable(group, owner, owner->name);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_may_claim);
 
 static int collect_blockers(struct iommu_group *group,
 			    struct iommu_owner_info *info)

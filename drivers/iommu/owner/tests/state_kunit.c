@@ -403,6 +403,23 @@ static const void *start_state_gen(const void *prev, char *desc)
 
 /* Reservation */
 
+/* What an owner has is in the way of all others, but not of itself */
+static void owner_is_not_in_its_own_way(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct mock_owner *a = mock_owner(test, "a");
+	struct mock_owner *b = mock_owner(test, "b");
+	struct iommu_group *group = mdev->group;
+
+	KUNIT_EXPECT_TRUE(test, iommu_owner_may_claim(a->owner, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a->owner, group));
+	KUNIT_EXPECT_TRUE(test, iommu_owner_may_claim(a->owner, group));
+	KUNIT_EXPECT_FALSE(test, iommu_owner_may_claim(b->owner, group));
+	KUNIT_EXPECT_FALSE(test, mock_viable(group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a->owner, group));
+	KUNIT_EXPECT_TRUE(test, iommu_owner_may_claim(b->owner, group));
+}
+
 static void reservation_outlives_claims(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -573,6 +590,7 @@ static void failed_default_at_unreserve_quarantines(struct kunit *test)
 
 static struct kunit_case state_cases[] = {
 	KUNIT_CASE_PARAM(operations_in_state, start_state_gen),
+	KUNIT_CASE(owner_is_not_in_its_own_way),
 	KUNIT_CASE(reservation_outlives_claims),
 	KUNIT_CASE(unreserve_keeps_claims),
 	KUNIT_CASE(quarantine_takes_all),
