@@ -185,11 +185,13 @@ void iommu_owner_report_kind(struct iommu_group *group,
 		schedule_delayed_work(&kind_work, 1);
 }
 
-VISIBLE_IF_KUNIT void iommu_owner_flush_uevents(void)
+#if IS_ENABLED(CONFIG_KUNIT)
+void iommu_owner_flush_uevents(void)
 {
 	flush_delayed_work(&kind_work);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevents);
+#endif
 
 /* Would a claim by @owner succeed now, or one by a new owner if it is NULL? */
 static bool viable(struct iommu_group *group, struct iommu_owner *owner,
