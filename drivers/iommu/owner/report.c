@@ -185,11 +185,13 @@ void iommu_owner_report_kind(struct iommu_group *group,
 		schedule_delayed_work(&kind_work, 1);
 }
 
-VISIBLE_IF_KUNIT void iommu_owner_flush_uevents(void)
+#if IS_ENABLED(CONFIG_KUNIT)
+void iommu_owner_flush_uevents(void)
 {
 	flush_delayed_work(&kind_work);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevents);
+#endif
 
 /**
  * iommu_owner_group_viable() - Would a claim succeed now?
