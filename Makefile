@@ -43,7 +43,7 @@ setup-test:
 demo: assemble ## the story on the screen: who owns which group, and what that stops
 	@dev/demo
 
-test: setup-test assemble ## build, boot and run the tests that CI runs
+test: assemble ## build, boot and run the tests that CI runs
 	@dev/test
 
 test-long: setup-test assemble ## all tests, also those that CI has no time for
