@@ -37,13 +37,16 @@ setup: ## install every package that is needed (also done by each target)
 setup-base:
 	@dev/setup base
 
+setup-test:
+	@dev/setup test
+
 demo: assemble ## the story on the screen: who owns which group, and what that stops
 	@dev/demo
 
 test: assemble ## build, boot and run the tests that CI runs
 	@dev/test
 
-test-long: assemble ## all tests, also those that CI has no time for
+test-long: setup-test assemble ## all tests, also those that CI has no time for
 	@dev/test --long
 
 check: setup assemble ## checkpatch, sparse, W=1, clang, kernel-doc, htmldocs, cross-builds
@@ -85,5 +88,5 @@ clean: ## remove what was built; the trees and the compiler cache stay
 distclean: ## remove build/
 	@rm -rf build
 
-.PHONY: help setup setup-base demo test test-long check bench kernel shell assemble \
+.PHONY: help setup setup-base setup-test demo test test-long check bench kernel shell assemble \
 	refresh discard series prefixes prefixes-quick tooltest clean distclean

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +25,41 @@
 #define KVM_DEV_VFIO_FILE_ADD	1
 #define KVM_DEV_VFIO_FILE_DEL	2
 #endif
+
+/* Of include/uapi/linux/iommu-owner.h, which the distribution has not either */
+#define OWNER_CREATE	_IO(';', 0x00)
+#define OWNER_DUP	_IO(';', 0x03)
+#define OWNER_RESERVE	_IO(';', 0x05)
+#define OWNER_RELEASE	_IO(';', 0x06)
+#define OWNER_REVOKE	_IO(';', 0x07)
+#define OWNER_USE	_IO(';', 0x08)
+#define OWNER_RIGHTS	0x7f
+
+struct owner_create {
+	uint32_t size, flags, rights;
+	int32_t out_fd;
+	uint8_t name[32];
+};
+
+struct owner_dup {
+	uint32_t size, flags, rights;
+	int32_t out_fd;
+};
+
+struct owner_groups {	/* of RESERVE and RELEASE */
+	uint32_t size, flags, nr_groups, out_group;
+	uint64_t groups __attribute__((aligned(8)));
+};
+
+struct owner_use {
+	uint32_t size, flags;
+	int32_t fd;
+	uint32_t reserved;
+};
+
+struct owner_revoke {
+	uint32_t size, flags;
+};
 
 #define RUNS 101
 
@@ -156,16 +192,23 @@ static void bar(const char *bdf)
 	close(fd);
 }
 
-static int group_open(const char *bdf)
+static uint32_t group_number(const char *bdf)
 {
-	char link[PATH_MAX], target[PATH_MAX], path[PATH_MAX];
+	char link[PATH_MAX], target[PATH_MAX];
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/iommu_group", bdf);
 	n = readlink(link, target, sizeof(target) - 1);
 	check(n, "iommu_group");
 	target[n] = 0;
-	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(target, '/') + 1);
+	return atoi(strrchr(target, '/') + 1);
+}
+
+static int group_open(const char *bdf)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/dev/vfio/%u", group_number(bdf));
 	return check(open(path, O_RDWR), path);
 }
 
@@ -268,6 +311,130 @@ static void kvm(const char *bdf)
 	close(c);
 }
 
+static int token_create(int maker)
+{
+	struct owner_create cmd = {
+		.size = sizeof(cmd), .rights = OWNER_RIGHTS, .name = "bench",
+	};
+
+	check(ioctl(maker, OWNER_CREATE, &cmd), "OWNER_CREATE");
+	return cmd.out_fd;
+}
+
+static int token_dup(int token)
+{
+	struct owner_dup cmd = { .size = sizeof(cmd), .rights = OWNER_RIGHTS };
+
+	check(ioctl(token, OWNER_DUP, &cmd), "OWNER_DUP");
+	return cmd.out_fd;
+}
+
+static void tokens(int maker, const char *bdf)
+{
+	static uint64_t end[RUNS];
+	uint32_t number = group_number(bdf);
+	struct owner_groups cmd = {
+		.size = sizeof(cmd), .nr_groups = 1, .groups = (uintptr_t)&number,
+	};
+	int token;
+
+	for (int i = 0; i < RUNS; i++) {
+		uint64_t t = now();
+
+		token = token_create(maker);
+		sample[i] = now() - t;
+		t = now();
+		close(token);
+		end[i] = now() - t;
+	}
+	report("token-create", sample, RUNS);
+	report("token-close", end, RUNS);
+
+	token = token_create(maker);
+	for (int i = 0; i < RUNS; i++) {
+		uint64_t t;
+
+		TIME(i, ioctl(token, OWNER_RESERVE, &cmd), "OWNER_RESERVE");
+		t = now();
+		check(ioctl(token, OWNER_RELEASE, &cmd), "OWNER_RELEASE");
+		end[i] = now() - t;
+	}
+	report("reserve", sample, RUNS);
+	report("release", end, RUNS);
+	close(token);
+}
+
+/*
+ * Revoke an owner whose device is open and given to a VM. As many tokens are
+ * told of it: each of them is a watch of its owner.
+ */
+static uint64_t revoke_once(int maker, int kvm_fd, const char *bdf, int watches)
+{
+	static int watch[1000];
+	struct owner_revoke revoke = { .size = sizeof(revoke) };
+	struct owner_use use = { .size = sizeof(use) };
+	struct kvm_create_device dev = { .type = KVM_DEV_TYPE_VFIO };
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_FILE, .attr = KVM_DEV_VFIO_FILE_ADD,
+	};
+	int vm = check(ioctl(kvm_fd, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
+	int c = check(open("/dev/vfio/vfio", O_RDWR), "/dev/vfio/vfio");
+	int32_t g = group_open(bdf);
+	uint64_t t;
+	int d;
+
+	watch[0] = token_create(maker);
+	for (int i = 1; i < watches; i++)
+		watch[i] = token_dup(watch[0]);
+	use.fd = g;
+	check(ioctl(watch[0], OWNER_USE, &use), "OWNER_USE");
+	check(ioctl(g, VFIO_GROUP_SET_CONTAINER, &c), "SET_CONTAINER");
+	check(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), "SET_IOMMU");
+	check(ioctl(vm, KVM_CREATE_DEVICE, &dev), "KVM_CREATE_DEVICE");
+	attr.addr = (uintptr_t)&g;
+	check(ioctl(dev.fd, KVM_SET_DEVICE_ATTR, &attr), "FILE_ADD");
+	d = check(ioctl(g, VFIO_GROUP_GET_DEVICE_FD, bdf), "GET_DEVICE_FD");
+
+	t = now();
+	check(ioctl(watch[0], OWNER_REVOKE, &revoke), "OWNER_REVOKE");
+	t = now() - t;
+
+	close(d);
+	close(dev.fd);
+	close(vm);
+	close(g);
+	close(c);
+	for (int i = 0; i < watches; i++)
+		close(watch[i]);
+	return t;
+}
+
+static void owner(const char *bdf)
+{
+	static const struct {
+		const char *name;
+		int watches, runs;
+	} revoke[] = {
+		{ "revoke-1", 1, 25 }, { "revoke-10", 10, 25 }, { "revoke-1000", 1000, 5 },
+	};
+	struct rlimit files = { 2048, 2048 };
+	int maker = open("/dev/iommu-owner", O_RDWR);
+	int k;
+
+	if (maker < 0)	/* a kernel without tokens */
+		return;
+	tokens(maker, bdf);
+	check(setrlimit(RLIMIT_NOFILE, &files), "RLIMIT_NOFILE");
+	k = check(open("/dev/kvm", O_RDWR), "/dev/kvm");
+	for (unsigned int i = 0; i < sizeof(revoke) / sizeof(revoke[0]); i++) {
+		for (int n = 0; n < revoke[i].runs; n++)
+			sample[n] = revoke_once(maker, k, bdf, revoke[i].watches);
+		report(revoke[i].name, sample, revoke[i].runs);
+	}
+	close(k);
+	close(maker);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "boot")) {
@@ -289,6 +456,7 @@ int main(int argc, char **argv)
 		container(argv[2]);
 		device(argv[2]);
 		kvm(argv[2]);
+		owner(argv[2]);
 		return 0;
 	}
 	fprintf(stderr, "bench boot | host BDF | bind BDF DRIVER | vfio BDF\n");

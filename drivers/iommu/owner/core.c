@@ -50,20 +50,18 @@ struct iommu_owner *iommu_owner_alloc(enum iommu_owner_kind kind,
 				      const struct iommu_owner_ops *ops)
 {
 	struct iommu_owner *owner;
+	size_t len;
 
 	if ((kind != IOMMU_OWNER_PRIVATE && kind != IOMMU_OWNER_USER) ||
 	    !name || !*name)
 		return ERR_PTR(-EINVAL);
 
-	owner = kzalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
+	len = strlen(name) + 1;
+	owner = kzalloc(struct_size(owner, name, len), GFP_KERNEL_ACCOUNT);
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
 
-	owner->name = kstrdup_const(name, GFP_KERNEL_ACCOUNT);
-	if (!owner->name) {
-		kfree(owner);
-		return ERR_PTR(-ENOMEM);
-	}
+	memcpy(owner->name, name, len);
 	refcount_set(&owner->ref, 1);
 	owner->kind = kind;
 	owner->ops = ops;
@@ -108,7 +106,6 @@ void iommu_owner_put(struct iommu_owner *owner)
 	might_sleep();
 	if (owner->ops && owner->ops->release)
 		owner->ops->release(owner);
-	kfree_const(owner->name);
 	kfree(owner);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_put);
@@ -437,7 +434,8 @@ static int take(struct iommu_group *group, struct iommu_owner *owner,
 
 	own->owner = iommu_owner_get(owner);
 	own->pid = task_tgid_nr(current);
-	get_task_comm(own->comm, current);
+	/* It always ends in a zero; a lock costs more than this is worth */
+	memcpy(own->comm, current->comm, sizeof(own->comm));
 	return 0;
 }
 

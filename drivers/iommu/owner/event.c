@@ -18,8 +18,9 @@
 
 int iommu_owner_events_alloc(struct iommu_owner_token *token)
 {
-	token->events = kvcalloc(TOKEN_EVENTS, sizeof(*token->events),
-				 GFP_KERNEL_ACCOUNT);
+	/* A record is written as a whole before it can be read */
+	token->events = kvmalloc_array(TOKEN_EVENTS, sizeof(*token->events),
+				       GFP_KERNEL_ACCOUNT);
 	return token->events ? 0 : -ENOMEM;
 }
 

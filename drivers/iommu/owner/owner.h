@@ -14,7 +14,6 @@
  * struct iommu_owner - The party that has a group
  * @ref: References: one per holder of a pointer, one per group that is owned.
  * @kind: IOMMU_OWNER_PRIVATE or IOMMU_OWNER_USER.
- * @name: Name for reports.
  * @ops: Callbacks, may be NULL.
  * @explicit: Made by user space. Tokens of others cannot reserve a group that
  *	the owner does not have.
@@ -31,11 +30,11 @@
  * @ending: Number of ownerships that have begun to end, but not ended; and one
  *	while the owner is being revoked.
  * @revoked: Nothing can be claimed any more.
+ * @name: Name for reports.
  */
 struct iommu_owner {
 	refcount_t ref;
 	enum iommu_owner_kind kind;
-	const char *name;
 	const struct iommu_owner_ops *ops;
 	bool explicit;
 	struct mutex reserve_lock;	/* of tokens */
@@ -49,6 +48,7 @@ struct iommu_owner {
 	wait_queue_head_t wait;
 	unsigned int ending;
 	bool revoked;
+	char name[];
 };
 
 /* core.c */
@@ -68,10 +68,22 @@ struct group_device *iommu_owner_used_device(struct iommu_group *group);
 void iommu_owner_forget_use(struct iommu_group *group);
 const char *iommu_owner_quiet_group(struct iommu_group *group,
 				    struct device *locked);
-void iommu_owner_retry_quiet(struct iommu_group *group, struct device *locked);
+void __iommu_owner_retry_quiet(struct iommu_group *group,
+			       struct device *locked);
 #if IS_ENABLED(CONFIG_KUNIT)
 int iommu_owner_quiet(struct device *dev, bool locked);
 #endif
+
+/*
+ * A quarantine that only waits for a device to be left alone ends when somebody
+ * wants the group. The caller has the mutex, and looks at the group afterwards.
+ */
+static inline void iommu_owner_retry_quiet(struct iommu_group *group,
+					   struct device *locked)
+{
+	if (unlikely(group->ownership.retry))
+		__iommu_owner_retry_quiet(group, locked);
+}
 
 /* reprobe.c */
 void iommu_owner_reprobe(struct iommu_group *group);

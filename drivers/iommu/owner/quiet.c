@@ -190,20 +190,13 @@ const char *iommu_owner_quiet_group(struct iommu_group *group,
 	return NULL;
 }
 
-/*
- * A quarantine that only waits for a device to be left alone ends when somebody
- * wants the group. The mutex is dropped meanwhile, but the quarantine stays:
- * nobody gets the group. The caller looks at the group afterwards, not before.
- */
-void iommu_owner_retry_quiet(struct iommu_group *group, struct device *locked)
+/* The mutex is dropped meanwhile, but the quarantine stays: nobody gets the group. */
+void __iommu_owner_retry_quiet(struct iommu_group *group, struct device *locked)
 {
 	struct iommu_ownership *own = &group->ownership;
 	const char *reason;
 
 	lockdep_assert_held(&group->mutex);
-
-	if (!own->retry)
-		return;
 
 	own->quieting = true;
 	reason = iommu_owner_quiet_group(group, locked);

@@ -6,12 +6,14 @@
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
 #include <kunit/visibility.h>
+#include <linux/cleanup.h>
 #include <linux/device.h>
 #include <linux/export.h>
 #include <linux/kobject.h>
-#include <linux/llist.h>
+#include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
 
@@ -122,49 +124,82 @@ void iommu_owner_report_refused_claim(struct iommu_group *group,
 				    own->owner ? own->comm : "-", own->pid);
 }
 
+#define KIND_CHANGES	14
+
 /**
- * struct kind_event - A change of kind that has not been told yet
+ * struct kind_event - Changes of kind of a group that have not been told yet
  * @node: Entry in the events.
  * @group: The group, with a reference.
- * @generation: Generation of the change.
- * @kind: The new kind.
+ * @nr: Number of @changes.
+ * @changes: The generation of each change, and the new kind.
  */
 struct kind_event {
-	struct llist_node node;
+	struct list_head node;
 	struct iommu_group *group;
-	u64 generation;
-	enum iommu_owner_kind kind;
+	unsigned int nr;
+	struct {
+		u64 generation;
+		enum iommu_owner_kind kind;
+	} changes[KIND_CHANGES];
 };
 
-static LLIST_HEAD(kind_events);
+static LIST_HEAD(kind_events);
+static DEFINE_SPINLOCK(kind_lock);	/* protects the events */
 
 /* Everybody can read a uevent: it says what has changed, not who has it. */
-static void send_uevent(const struct kind_event *event)
+static void send_uevent(struct iommu_group *group, u64 generation,
+			enum iommu_owner_kind kind)
 {
-	char kind[32], generation[48];
-	char *envp[3] = { kind, generation, NULL };
+	char kind_var[32], generation_var[48];
+	char *envp[3] = { kind_var, generation_var, NULL };
 
-	snprintf(kind, sizeof(kind), "IOMMU_OWNER_KIND=%s",
-		 iommu_owner_kind_name(event->kind));
-	snprintf(generation, sizeof(generation), "IOMMU_OWNER_GENERATION=%llu",
-		 event->generation);
-	kobject_uevent_env(&event->group->kobj, KOBJ_CHANGE, envp);
+	snprintf(kind_var, sizeof(kind_var), "IOMMU_OWNER_KIND=%s",
+		 iommu_owner_kind_name(kind));
+	snprintf(generation_var, sizeof(generation_var),
+		 "IOMMU_OWNER_GENERATION=%llu", generation);
+	kobject_uevent_env(&group->kobj, KOBJ_CHANGE, envp);
 }
 
 static void send_kind_events(struct work_struct *work)
 {
 	struct kind_event *event, *next;
-	struct llist_node *events;
+	LIST_HEAD(events);
 
-	events = llist_reverse_order(llist_del_all(&kind_events));
-	llist_for_each_entry_safe(event, next, events, node) {
-		send_uevent(event);
+	scoped_guard(spinlock, &kind_lock)
+		list_splice_init(&kind_events, &events);
+	list_for_each_entry_safe(event, next, &events, node) {
+		for (unsigned int i = 0; i < event->nr; i++)
+			send_uevent(event->group, event->changes[i].generation,
+				    event->changes[i].kind);
 		iommu_group_put(event->group);
 		kfree(event);
 	}
 }
 
 static DECLARE_DELAYED_WORK(kind_work, send_kind_events);
+
+static void add_change(struct kind_event *event, enum iommu_owner_kind kind)
+{
+	event->changes[event->nr].generation =
+		event->group->ownership.generation;
+	event->changes[event->nr].kind = kind;
+	event->nr++;
+}
+
+/* Is @kind told with what @group has become just before? */
+static bool add_to_last(struct iommu_group *group, enum iommu_owner_kind kind)
+{
+	struct kind_event *event;
+
+	guard(spinlock)(&kind_lock);
+	if (list_empty(&kind_events))
+		return false;
+	event = list_last_entry(&kind_events, struct kind_event, node);
+	if (event->group != group || event->nr == KIND_CHANGES)
+		return false;
+	add_change(event, kind);
+	return true;
+}
 
 /*
  * A uevent costs more than a claim, and nothing may call back here: it is sent
@@ -174,14 +209,22 @@ void iommu_owner_report_kind(struct iommu_group *group,
 			     enum iommu_owner_kind kind)
 {
 	struct kind_event *event;
+	bool first;
 
 	lockdep_assert_held(&group->mutex);
 
+	if (add_to_last(group, kind))
+		return;
+
 	event = kmalloc(sizeof(*event), GFP_KERNEL | __GFP_NOFAIL);
 	event->group = iommu_group_ref_get(group);
-	event->generation = group->ownership.generation;
-	event->kind = kind;
-	if (llist_add(&event->node, &kind_events))
+	event->nr = 0;
+	add_change(event, kind);
+	scoped_guard(spinlock, &kind_lock) {
+		first = list_empty(&kind_events);
+		list_add_tail(&event->node, &kind_events);
+	}
+	if (first)
 		schedule_delayed_work(&kind_work, 1);
 }
 

@@ -141,10 +141,12 @@ void iommu_owner_tell_claim(struct iommu_owner *owner,
 {
 	u64 last;
 
+	/* Whoever begins to watch now does not care: nothing has ended yet */
+	if (list_empty_careful(&owner->watches))
+		return;
 	scoped_guard(spinlock, &owner->lock)
-		last = list_empty(&owner->watches) ? 0 : owner->watched;
-	if (last)
-		tell(owner, group, NULL, last);
+		last = owner->watched;
+	tell(owner, group, NULL, last);
 }
 
 /* Take away all that the owner has attached. */
@@ -202,7 +204,8 @@ static void forget_owner(struct iommu_group *group)
 	iommu_owner_changed(group);
 
 	spin_lock(&owner->lock);
-	if (!--owner->ending)
+	/* Who waits looks at this under the lock, after it has begun to wait */
+	if (!--owner->ending && waitqueue_active(&owner->wait))
 		wake_up_all(&owner->wait);
 	spin_unlock(&owner->lock);
 }

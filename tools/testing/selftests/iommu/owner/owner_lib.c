@@ -487,24 +487,25 @@ bool monitor_there(void)
 	return !access(MONITOR, F_OK);
 }
 
-static int monitor_answer(int fd)
+static int monitor_answer(int fd, char *buf, size_t size)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	__u64 end = now_ms() + WAIT_MS;
-	char buf[8192];
 	size_t have = 0;
 	ssize_t len;
 
-	while (now_ms() < end && have < sizeof(buf) - 1) {
+	while (now_ms() < end && have < size - 1) {
 		if (poll(&pollfd, 1, 100) <= 0)
 			continue;
-		len = read(fd, buf + have, sizeof(buf) - 1 - have);
+		len = read(fd, buf + have, size - 1 - have);
 		if (len <= 0) {
 			nap(20);
 			continue;
 		}
 		have += len;
 		buf[have] = '\0';
+		if (buf[have - 1] != '\n')
+			continue;
 		if (strstr(buf, "\"return\""))
 			return 0;
 		/* Negotiated by somebody before */
@@ -516,7 +517,8 @@ static int monitor_answer(int fd)
 	return -ETIMEDOUT;
 }
 
-static int monitor_command(int fd, const char *command, const char *arguments)
+static int monitor_command(int fd, const char *command, const char *arguments,
+			   char *answer, size_t size)
 {
 	char text[512];
 
@@ -524,10 +526,11 @@ static int monitor_command(int fd, const char *command, const char *arguments)
 		 command, arguments);
 	if (write(fd, text, strlen(text)) < 0)
 		return -errno;
-	return monitor_answer(fd);
+	return monitor_answer(fd, answer, size);
 }
 
-int monitor_ask(const char *command, const char *arguments)
+static int monitor_answer_to(const char *command, const char *arguments,
+			     char *answer, size_t size)
 {
 	int fd, ret;
 
@@ -540,23 +543,54 @@ int monitor_ask(const char *command, const char *arguments)
 	}
 	if (fd < 0)
 		return -errno;
-	ret = monitor_command(fd, "qmp_capabilities", "");
+	ret = monitor_command(fd, "qmp_capabilities", "", answer, size);
 	if (!ret)
-		ret = monitor_command(fd, command, arguments);
+		ret = monitor_command(fd, command, arguments, answer, size);
 	close(fd);
 	return ret;
+}
+
+int monitor_ask(const char *command, const char *arguments)
+{
+	char answer[8192];
+
+	return monitor_answer_to(command, arguments, answer, sizeof(answer));
+}
+
+int monitor_number(const char *arguments, __u64 *number)
+{
+	char answer[8192];
+	int ret = monitor_answer_to("qom-get", arguments, answer,
+				    sizeof(answer));
+
+	if (ret)
+		return ret;
+	if (sscanf(strstr(answer, "\"return\""), "\"return\": %llu", number) != 1)
+		return -EINVAL;
+	return 0;
+}
+
+static int monitor_device(const char *id)
+{
+	char arguments[128];
+
+	snprintf(arguments, sizeof(arguments),
+		 "'path':'/machine/peripheral/%s','property':'type'", id);
+	return monitor_ask("qom-get", arguments);
+}
+
+bool monitor_gone_now(const char *id)
+{
+	return monitor_device(id) == -EIO;
 }
 
 bool monitor_gone(const char *id)
 {
 	__u64 end = now_ms() + WAIT_MS;
-	char arguments[128];
 	int ret;
 
-	snprintf(arguments, sizeof(arguments),
-		 "'path':'/machine/peripheral/%s','property':'type'", id);
 	do {
-		ret = monitor_ask("qom-get", arguments);
+		ret = monitor_device(id);
 		if (ret)
 			return ret == -EIO;
 		nap(20);

@@ -164,7 +164,10 @@ __u64 page_physical(const unsigned char *page);
 bool monitor_there(void);
 /* A command of QMP, and its arguments as the inside of a JSON object */
 int monitor_ask(const char *command, const char *arguments);
-/* Wait until QEMU has no device of this id */
+/* The number that the command qom-get answers with */
+int monitor_number(const char *arguments, __u64 *number);
+/* Has QEMU no device of this id? The first one waits until it has none. */
 bool monitor_gone(const char *id);
+bool monitor_gone_now(const char *id);
 
 #endif /* __IOMMU_OWNER_LIB_H */

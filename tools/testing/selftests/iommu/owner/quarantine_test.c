@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What becomes of a device that user space had: it is made quiet and goes back to
+ * the kernel, or, if that fails, nobody gets it
+ *
+ * A reset that fails is made by fail_function in debugfs, see
+ * Documentation/fault-injection/fault-injection.rst.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include "owner_test.h"
+#include "owner_token.h"
+
+#define PCI		"/sys/bus/pci"
+#define GROUPS		"/sys/kernel/iommu_groups"
+#define FAIL		"/sys/kernel/debug/fail_function"
+#define RESET		"reset_function"
+#define CONFIG_REGION	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+#define NOBODY		65534
+
+#define NO_OWNER_FILES	"no owner directory of the group"
+#define NO_RESET_CARD	"no e1000e with a reset, alone in its IOMMU group"
+#define NO_FAIL		"no " FAIL " for " RESET "()"
+
+FIXTURE(quarantine) {
+	struct pdev edu;
+	struct pdev nic;
+	struct vfio vfio;
+	struct vfio other;
+	unsigned char *canary;
+	int token;
+	int klog;
+};
+
+FIXTURE_VARIANT(quarantine) {
+	enum vfio_path path;
+};
+
+FIXTURE_VARIANT_ADD(quarantine, container) { .path = PATH_CONTAINER };
+FIXTURE_VARIANT_ADD(quarantine, compat) { .path = PATH_COMPAT };
+FIXTURE_VARIANT_ADD(quarantine, cdev) { .path = PATH_CDEV };
+
+static int fail_reset(const char *error)
+{
+	int ret = put(RESET, FAIL "/inject");
+
+	if (!ret)
+		ret = put(error, FAIL "/" RESET "/retval");
+	if (!ret)
+		ret = put("0", FAIL "/verbose");
+	if (!ret)
+		ret = put("-1", FAIL "/times");
+	if (!ret)
+		ret = put("100", FAIL "/probability");
+	return ret;
+}
+
+static void let_reset(void)
+{
+	put("0", FAIL "/probability");
+	put("\n", FAIL "/inject");
+}
+
+static int clear_quarantine(int group)
+{
+	return put("clear", GROUPS "/%d/owner/quarantine", group);
+}
+
+FIXTURE_SETUP(quarantine)
+{
+	load_modules();
+	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
+	self->other = self->vfio;
+	self->token = -1;
+	self->nic.group = -1;
+	if (!find_edu(&self->edu))
+		SKIP(return, NO_EDU);
+	if (!exists(GROUPS "/%d/owner", self->edu.group))
+		SKIP(return, NO_OWNER_FILES);
+	driver_clear(&self->edu);
+	/* So that a device that gets the default domain hits the canary */
+	ASSERT_EQ(0, put("identity", GROUPS "/%d/type", self->edu.group));
+	self->canary = page_alloc(CANARY);
+	ASSERT_NE(NULL, self->canary);
+	self->klog = klog_open();
+	ASSERT_LE(0, self->klog);
+}
+
+FIXTURE_TEARDOWN(quarantine)
+{
+	let_reset();
+	vfio_close(&self->vfio);
+	vfio_close(&self->other);
+	if (self->token >= 0)
+		close(self->token);
+	clear_quarantine(self->edu.group);
+	driver_clear(&self->edu);
+	put("DMA", GROUPS "/%d/type", self->edu.group);
+	if (self->nic.group >= 0) {
+		put("default", PCI "/devices/%s/reset_method", self->nic.bdf);
+		driver_clear(&self->nic);
+		put(self->nic.bdf, PCI "/drivers_probe");
+	}
+	close(self->klog);
+}
+
+/* Has the device been told to master the bus? */
+static bool masters(const struct pdev *pdev)
+{
+	char path[PATH_MAX];
+	__u16 command = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	if (pread(fd, &command, sizeof(command), PCI_COMMAND) < 0)
+		command = 0;
+	close(fd);
+	return command & PCI_COMMAND_MASTER;
+}
+
+static int let_master(struct vfio *vfio)
+{
+	__u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+
+	if (pwrite(vfio->device, &command, sizeof(command),
+		   CONFIG_REGION + PCI_COMMAND) != sizeof(command))
+		return -errno;
+	return 0;
+}
+
+static void own_it(struct __test_metadata *_metadata, struct vfio *vfio,
+		   enum vfio_path path, const struct pdev *pdev)
+{
+	ASSERT_EQ(0, driver_bind(pdev, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(vfio, path, pdev));
+	ASSERT_EQ(0, let_master(vfio));
+	ASSERT_TRUE(masters(pdev));
+	ASSERT_TRUE(kind_is(pdev->group, "user"));
+}
+
+/* Let the device write at the physical address of the canary. */
+static bool canary_dies(struct _test_data_quarantine *self)
+{
+	void *bar = edu_open_sysfs(&self->edu);
+	int ret;
+
+	if (!bar)
+		return false;
+	memset(self->canary, CANARY, EDU_LEN);
+	ret = edu_write_ram(bar, page_physical(self->canary));
+	edu_close(bar);
+	return !ret && !page_is(self->canary, CANARY);
+}
+
+static bool why_is(int group, const char *why)
+{
+	char buf[128];
+
+	return !owner_get(group, "quarantine", buf, sizeof(buf)) &&
+	       !strcmp(buf, why);
+}
+
+/* The edu device has no reset: to stop its bus mastering is all there is. */
+TEST_F(quarantine, device_without_reset_goes_back)
+{
+	char why[128];
+
+	ASSERT_FALSE(exists(PCI "/devices/%s/reset_method", self->edu.bdf));
+	own_it(_metadata, &self->vfio, variant->path, &self->edu);
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_FALSE(masters(&self->edu));
+	ASSERT_EQ(0, owner_get(self->edu.group, "quarantine", why,
+			       sizeof(why)));
+	EXPECT_STREQ("", why);
+	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+}
+
+static bool find_reset_card(struct pdev *nic)
+{
+	struct dirent *entry;
+	char id[16];
+	bool found = false;
+	DIR *dir;
+
+	dir = opendir(PCI "/devices");
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir))) {
+		if (get(id, sizeof(id), PCI "/devices/%s/device",
+			entry->d_name) || strncmp(id, "0x10d3", 6) ||
+		    !exists(PCI "/devices/%s/reset_method", entry->d_name))
+			continue;
+		snprintf(nic->bdf, sizeof(nic->bdf), "%.15s", entry->d_name);
+		nic->group = dev_group(nic->bdf);
+		found = nic->group >= 0;
+	}
+	closedir(dir);
+	return found;
+}
+
+/* The administrator has taken the reset of a card away. */
+TEST_F(quarantine, forbidden_reset_goes_back)
+{
+	char methods[64];
+
+	if (!find_reset_card(&self->nic))
+		SKIP(return, NO_RESET_CARD);
+	ASSERT_EQ(0, put("\n", PCI "/devices/%s/reset_method", self->nic.bdf));
+	ASSERT_EQ(0, get(methods, sizeof(methods),
+			 PCI "/devices/%s/reset_method", self->nic.bdf));
+	ASSERT_EQ(0, strspn(methods, "abcdefghijklmnopqrstuvwxyz"));
+	own_it(_metadata, &self->vfio, variant->path, &self->nic);
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(kind_is(self->nic.group, "kernel"));
+	EXPECT_FALSE(masters(&self->nic));
+	EXPECT_EQ(0, driver_bind(&self->nic, KERNEL_DRIVER));
+}
+
+static int clear_as_nobody(int group)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setresgid(NOBODY, NOBODY, NOBODY) ||
+		    setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(0);
+		_exit(-clear_quarantine(group));
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+/* Nobody gets the group but by the word of the administrator. */
+TEST_F(quarantine, failed_reset_is_final)
+{
+	int group = self->edu.group;
+
+	own_it(_metadata, &self->vfio, variant->path, &self->edu);
+	if (fail_reset("0xfffffffffffffffb"))	/* -EIO */
+		SKIP(return, NO_FAIL);
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(kind_is(group, "quarantine"));
+	EXPECT_TRUE(why_is(group, "a device cannot be made quiet"));
+	EXPECT_TRUE(klog_find(self->klog, "quarantined: a device cannot be made quiet"));
+	EXPECT_FALSE(masters(&self->edu));
+	let_reset();
+
+	EXPECT_FALSE(canary_dies(self));
+	EXPECT_NE(0, vfio_start(&self->other, variant->path, &self->edu));
+	if (!access(TOKEN_DEVICE, F_OK)) {
+		self->token = token_create("next", ALL_RIGHTS);
+		ASSERT_LE(0, self->token);
+		EXPECT_EQ(-EBUSY, token_reserve(self->token, group));
+	}
+	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, KERNEL_DRIVER));
+	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, "refused",
+			      "quarantine"));
+	EXPECT_TRUE(kind_is(group, "quarantine"));
+
+	EXPECT_EQ(-EACCES, clear_as_nobody(group));
+	EXPECT_EQ(-EINVAL, put("1", GROUPS "/%d/owner/quarantine", group));
+	EXPECT_TRUE(kind_is(group, "quarantine"));
+	ASSERT_EQ(0, clear_quarantine(group));
+	EXPECT_TRUE(kind_is(group, "kernel"));
+	EXPECT_TRUE(why_is(group, ""));
+	EXPECT_EQ(-EINVAL, clear_quarantine(group));
+	EXPECT_TRUE(canary_dies(self)) TH_LOG("the canary proves nothing");
+	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	EXPECT_EQ(0, vfio_start(&self->other, variant->path, &self->edu));
+}
+
+/* Another task has the device: that is over sooner or later. */
+TEST_F(quarantine, reset_that_has_to_wait)
+{
+	int group = self->edu.group;
+
+	own_it(_metadata, &self->vfio, variant->path, &self->edu);
+	if (fail_reset("0xfffffffffffffff5"))	/* -EAGAIN */
+		SKIP(return, NO_FAIL);
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(kind_is(group, "quarantine"));
+	EXPECT_TRUE(why_is(group, "a reset has to wait for another task"));
+	EXPECT_NE(0, vfio_start(&self->other, variant->path, &self->edu));
+	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, KERNEL_DRIVER));
+	EXPECT_TRUE(kind_is(group, "quarantine"));
+
+	let_reset();
+	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+	EXPECT_TRUE(kind_is(group, "kernel"));
+}
+
+TEST_F(quarantine, revoke_with_failed_reset)
+{
+	struct iommu_owner_event event[16];
+	unsigned int ended = 0;
+	ssize_t len;
+
+	if (access(TOKEN_DEVICE, F_OK))
+		SKIP(return, NO_TOKENS);
+	own_it(_metadata, &self->vfio, variant->path, &self->edu);
+	self->token = token_of(self->vfio.device, ALL_RIGHTS);
+	ASSERT_LE(0, self->token);
+	if (fail_reset("0xfffffffffffffffb"))
+		SKIP(return, NO_FAIL);
+	EXPECT_EQ(0, token_revoke(self->token));
+	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
+	let_reset();
+	EXPECT_FALSE(canary_dies(self));
+
+	len = read(self->token, event, sizeof(event));
+	ASSERT_LT(0, len);
+	for (size_t i = 0; i < len / sizeof(*event); i++)
+		ended += event[i].type == IOMMU_OWNER_EVENT_ENDED;
+	EXPECT_EQ(1, ended);
+
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
+	ASSERT_EQ(0, clear_quarantine(self->edu.group));
+	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+}
+
+TEST_HARNESS_MAIN
