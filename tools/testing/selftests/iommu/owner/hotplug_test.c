@@ -83,14 +83,12 @@ static bool plug(bool monitor, const struct pdev *pdev, const char *arguments)
 
 static bool plug_edu(bool monitor, const struct pdev *pdev)
 {
-	return plug(monitor, pdev,
-		    "'driver':'edu','id':'edu1','bus':'bridge0','addr':'1.0','dma_mask':281474976710655");
+	return plug(monitor, pdev, EDU_IN_BRIDGE);
 }
 
 static bool plug_nic(bool monitor, const struct pdev *pdev)
 {
-	return plug(monitor, pdev,
-		    "'driver':'e1000','id':'e1000a','bus':'bridge0','addr':'2.0'");
+	return plug(monitor, pdev, NIC_IN_BRIDGE);
 }
 
 FIXTURE_SETUP(hotplug)

@@ -169,5 +169,11 @@ int monitor_number(const char *arguments, __u64 *number);
 /* Has QEMU no device of this id? The first one waits until it has none. */
 bool monitor_gone(const char *id);
 bool monitor_gone_now(const char *id);
+/* The arguments that plug the devices of the shared group where they were */
+#define EDU_IN_BRIDGE \
+	"'driver':'edu','id':'edu1','bus':'bridge0','addr':'1.0'," \
+	"'dma_mask':281474976710655"
+#define NIC_IN_BRIDGE \
+	"'driver':'e1000','id':'e1000a','bus':'bridge0','addr':'2.0'"
 
 #endif /* __IOMMU_OWNER_LIB_H */
