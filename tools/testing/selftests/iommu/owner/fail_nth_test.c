@@ -33,6 +33,7 @@
 /* What an operation can see and change */
 struct state {
 	unsigned int files;
+	int next_file;		/* the lowest number that is not used */
 	char kind[2][16];
 	char holder[2][128];
 	__u64 generation[2];
@@ -610,6 +611,8 @@ static void take_state(struct state *state, struct objects *o)
 
 	memset(state, 0, sizeof(*state));
 	state->files = count_files();
+	state->next_file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	close(state->next_file);
 	for (unsigned int i = 0; i < 2; i++) {
 		owner_get(group[i], "kind", state->kind[i],
 			  sizeof(state->kind[i]));
@@ -642,7 +645,7 @@ static const char *difference(struct state *a, struct state *b, bool moves)
 		forget_generation(a);
 		forget_generation(b);
 	}
-	if (a->files != b->files)
+	if (a->files != b->files || a->next_file != b->next_file)
 		return "files";
 	if (memcmp(a->kind, b->kind, sizeof(a->kind)))
 		return "kind";
