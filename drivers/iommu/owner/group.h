@@ -22,7 +22,8 @@ struct attribute_group;
  * @reserved: @owner keeps the group when its last claim goes.
  * @ending: DMA is blocked for good, but @owner has not gone yet: watches are
  *	told, devices are made quiet.
- * @retry: In quarantine only because a device was in use by another task.
+ * @retry: In quarantine only because a device was in use by another task, or for
+ *	want of memory.
  * @quieting: That is tried again now, with the mutex dropped: @quarantine stays.
  *
  * Protected by the mutex of the group. The kernel's own use is not counted

@@ -68,6 +68,7 @@ struct group_device *iommu_owner_used_device(struct iommu_group *group);
 void iommu_owner_forget_use(struct iommu_group *group);
 const char *iommu_owner_quiet_group(struct iommu_group *group,
 				    struct device *locked);
+const char *iommu_owner_attach_default(struct iommu_group *group);
 void __iommu_owner_retry_quiet(struct iommu_group *group,
 			       struct device *locked);
 #if IS_ENABLED(CONFIG_KUNIT)

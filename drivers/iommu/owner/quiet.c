@@ -190,6 +190,26 @@ const char *iommu_owner_quiet_group(struct iommu_group *group,
 	return NULL;
 }
 
+/*
+ * The last step of an end. Return what keeps the group in quarantine; memory may
+ * be there for the next who wants the group.
+ */
+const char *iommu_owner_attach_default(struct iommu_group *group)
+{
+	int ret;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (list_empty(&group->devices))
+		return NULL;
+	ret = __iommu_group_set_domain_internal(group, group->default_domain,
+						0);
+	if (!ret)
+		return NULL;
+	group->ownership.retry = ret == -ENOMEM;
+	return "the default domain cannot be attached";
+}
+
 /* The mutex is dropped meanwhile, but the quarantine stays: nobody gets the group. */
 void __iommu_owner_retry_quiet(struct iommu_group *group, struct device *locked)
 {
@@ -201,9 +221,8 @@ void __iommu_owner_retry_quiet(struct iommu_group *group, struct device *locked)
 	own->quieting = true;
 	reason = iommu_owner_quiet_group(group, locked);
 	own->quieting = false;
-	if (!reason && !list_empty(&group->devices) &&
-	    __iommu_group_set_domain_internal(group, group->default_domain, 0))
-		reason = "the default domain cannot be attached";
+	if (!reason)
+		reason = iommu_owner_attach_default(group);
 	if (reason != own->quarantine) {
 		own->quarantine = reason;
 		iommu_owner_changed(group);

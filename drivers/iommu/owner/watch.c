@@ -236,9 +236,8 @@ void iommu_owner_finish(struct iommu_owner_section *section)
 		own->quarantine = iommu_owner_quiet_group(group, NULL);
 	forget_owner(group);
 
-	if (!own->quarantine && !list_empty(&group->devices) &&
-	    __iommu_group_set_domain_internal(group, group->default_domain, 0))
-		own->quarantine = "the default domain cannot be attached";
+	if (!own->quarantine)
+		own->quarantine = iommu_owner_attach_default(group);
 	if (own->quarantine)
 		pr_err("group %d: quarantined: %s\n", group->id,
 		       own->quarantine);
