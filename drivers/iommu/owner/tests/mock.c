@@ -61,7 +61,7 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 
 	if (mdev->fail_count && mdev->fail_letter == mdomain->letter) {
 		mdev->fail_count--;
-		return -EIO;
+		return mdev->fail_error ?: -EIO;
 	}
 	move_user(&mdev->reach, mdomain);
 	record(mdev, mdomain->letter);

@@ -46,6 +46,7 @@ struct mock_domain;
  * @direct: The device has a direct-mapped reserved region.
  * @fail_letter: Attaches of this kind of domain fail with -EIO ...
  * @fail_count: ... so many times.
+ * @fail_error: ... or with this, if it is not 0.
  * @quieted: How often the device was made quiet, or was not for @quiet_error.
  * @quiet_locked: The caller said then that it has the lock of the device.
  * @quiet_error: What comes of making it quiet ...
@@ -67,6 +68,7 @@ struct mock_device {
 	bool direct;
 	char fail_letter;
 	unsigned int fail_count;
+	int fail_error;
 	unsigned int quieted;
 	bool quiet_locked;
 	int quiet_error;

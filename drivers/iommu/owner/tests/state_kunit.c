@@ -588,6 +588,30 @@ static void failed_default_at_unreserve_quarantines(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 }
 
+/* Memory comes and goes; other errors stay until somebody looks at them. */
+static void default_that_lacked_memory_is_tried_again(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mdev->fail_error = -ENOMEM;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	mock_fail_attach(mdev, MOCK_DEFAULT, 2);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(b, group));
+
+	mdev->fail_error = -EIO;
+	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(b, group));
+	for (int i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
+}
+
 static struct kunit_case state_cases[] = {
 	KUNIT_CASE_PARAM(operations_in_state, start_state_gen),
 	KUNIT_CASE(owner_is_not_in_its_own_way),
@@ -599,6 +623,7 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(failed_block_at_the_end_quarantines),
 	KUNIT_CASE(failed_block_of_reservation_quarantines),
 	KUNIT_CASE(failed_default_at_unreserve_quarantines),
+	KUNIT_CASE(default_that_lacked_memory_is_tried_again),
 	{}
 };
 

@@ -65,7 +65,7 @@ static const struct {
 	},
 	[OP_ATTACH] = { "attach", { ENODEV, EINVAL, EAGAIN, ESTALE } },
 	[OP_MAP] = { "map", { EEXIST, EADDRINUSE, ESTALE } },
-	[OP_UNMAP] = { "unmap", { EINVAL, ENOENT, ESTALE } },
+	[OP_UNMAP] = { "unmap", { ENOENT, ESTALE } },
 	[OP_INFO] = { "device info", { ESTALE } },
 	[OP_RESET] = { "device reset", { EINVAL, EAGAIN, ESTALE } },
 	[OP_CONFIG] = { "config read", { ESTALE } },
