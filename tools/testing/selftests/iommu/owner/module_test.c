@@ -116,14 +116,16 @@ static void close_vm(struct _test_data_module *self)
 		close(self->device);
 	if (self->vm >= 0)
 		close(self->vm);
-	self->device = self->vm = -1;
+	self->device = -1;
+	self->vm = -1;
 }
 
 FIXTURE_SETUP(module)
 {
 	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
 	self->token = -1;
-	self->vm = self->device = -1;
+	self->vm = -1;
+	self->device = -1;
 	load_all();
 	if (!find_edu(&self->edu))
 		SKIP(return, NO_EDU);
