@@ -21,7 +21,7 @@
 #define GROUPS		"/sys/kernel/iommu_groups"
 #define FAIL		"/sys/kernel/debug/fail_function"
 #define RESET		"reset_function"
-#define CONFIG_REGION	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+#define PCI_CONFIG	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
 #define NOBODY		65534
 
 #define NO_OWNER_FILES	"no owner directory of the group"
@@ -132,7 +132,7 @@ static int let_master(struct vfio *vfio)
 	__u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 
 	if (pwrite(vfio->device, &command, sizeof(command),
-		   CONFIG_REGION + PCI_COMMAND) != sizeof(command))
+		   PCI_CONFIG + PCI_COMMAND) != sizeof(command))
 		return -errno;
 	return 0;
 }

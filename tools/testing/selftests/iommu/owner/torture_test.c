@@ -38,7 +38,7 @@
 #define ERRORS		160
 #define DEVICES		3
 #define NO_KVM		"no /dev/kvm"
-#define CONFIG_REGION	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+#define PCI_CONFIG	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
 
 /*
  * What is done, and the errors that it may end with beside success. The owner
@@ -288,7 +288,7 @@ static void use_device(struct vfio *vfio, const struct pdev *pdev, void *page)
 		note(OP_RESET, call(vfio->device, VFIO_DEVICE_RESET, NULL));
 		break;
 	case 2:
-		ret = pread(vfio->device, word, 4, CONFIG_REGION) < 0;
+		ret = pread(vfio->device, word, 4, PCI_CONFIG) < 0;
 		note(OP_CONFIG, ret ? -errno : 0);
 		break;
 	case 3:
