@@ -180,14 +180,14 @@ const char *iommu_owner_quiet_group(struct iommu_group *group,
 		if (gdev)
 			gdev->used = ret;
 		put_device(dev);
-		if (gdev && ret) {
-			group->ownership.retry = ret == -EAGAIN;
-			return ret == -EAGAIN ?
-				"a reset has to wait for another task" :
-				"a device cannot be made quiet";
-		}
+		if (gdev && ret)
+			break;
 	}
-	return NULL;
+	if (!gdev)
+		return NULL;
+	group->ownership.retry = ret == -EAGAIN;
+	return ret == -EAGAIN ? "a reset has to wait for another task" :
+				"a device cannot be made quiet";
 }
 
 /*
