@@ -135,7 +135,7 @@ def prefixes(tree, quick):
             continue
         source = worktree(tree, "prefix", s.commit)
         commands = []
-        for name, flavour in (("on", "test"), ("off", "plain")):
+        for name, flavour in (("on", "test"), ("off", "off")):
             out = tree.build / "out" / f"prefix-{name}"
             configure(source, out, flavour)
             targets = [d for d in dirs if (source / d).is_dir()] or ["vmlinux", "modules"]
