@@ -3,19 +3,11 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/ioctl.h>
 
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 
 #include "owner_test.h"
-
-static int call(int fd, unsigned long request, void *arg)
-{
-	int ret = ioctl(fd, request, arg);
-
-	return ret < 0 ? -errno : ret;
-}
 
 FIXTURE(blocked) {
 	struct pdev edu;

@@ -7,8 +7,7 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
-#include <linux/kvm.h>
-
+#include "owner_kvm.h"
 #include "owner_test.h"
 #include "owner_token.h"
 
@@ -17,7 +16,6 @@
 #define TEST_TIMEOUT_DEFAULT 600
 
 #define ROUNDS		2
-#define NO_KVM		"no /dev/kvm"
 #define NO_MODULES	"VFIO or KVM is not a module"
 
 /* The one that there is takes the place of this name */
@@ -38,8 +36,7 @@ FIXTURE(module) {
 	struct pdev edu;
 	struct vfio vfio;
 	int token;
-	int vm;
-	int device;
+	struct vm vm;
 };
 
 FIXTURE_VARIANT(module) {
@@ -88,51 +85,14 @@ static int unload_soon(const char *name)
 static void load_all(void)
 {
 	load_modules();
-	if (load_module("kvm_amd"))
-		load_module("kvm_intel");
-}
-
-static int make_vm(struct _test_data_module *self)
-{
-	struct kvm_create_device cmd = { .type = KVM_DEV_TYPE_VFIO };
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-
-	if (kvm < 0)
-		return -errno;
-	self->vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	close(kvm);
-	if (self->vm < 0 || ioctl(self->vm, KVM_CREATE_DEVICE, &cmd))
-		return -errno;
-	self->device = cmd.fd;
-	return 0;
-}
-
-static int vm_add(int device, int fd)
-{
-	struct kvm_device_attr cmd = {
-		.group = KVM_DEV_VFIO_FILE, .attr = KVM_DEV_VFIO_FILE_ADD,
-		.addr = (uintptr_t)&fd,
-	};
-
-	return ioctl(device, KVM_SET_DEVICE_ATTR, &cmd) ? -errno : 0;
-}
-
-static void close_vm(struct _test_data_module *self)
-{
-	if (self->device >= 0)
-		close(self->device);
-	if (self->vm >= 0)
-		close(self->vm);
-	self->device = -1;
-	self->vm = -1;
+	load_kvm();
 }
 
 FIXTURE_SETUP(module)
 {
 	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
 	self->token = -1;
-	self->vm = -1;
-	self->device = -1;
+	self->vm = (struct vm){ .fd = -1, .device = -1 };
 	load_all();
 	if (!find_edu(&self->edu))
 		SKIP(return, NO_EDU);
@@ -145,7 +105,7 @@ FIXTURE_SETUP(module)
 FIXTURE_TEARDOWN(module)
 {
 	vfio_close(&self->vfio);
-	close_vm(self);
+	vm_close(&self->vm);
 	if (self->token >= 0)
 		close(self->token);
 	load_all();
@@ -158,9 +118,9 @@ static void use(struct __test_metadata *_metadata,
 {
 	load_all();
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
-	ASSERT_EQ(0, make_vm(self));
+	ASSERT_EQ(0, vm_open(&self->vm));
 	ASSERT_EQ(0, vfio_open(&self->vfio, path, &self->edu));
-	ASSERT_EQ(0, vm_add(self->device, path == PATH_CDEV ?
+	ASSERT_EQ(0, vm_add(&self->vm, path == PATH_CDEV ?
 			    self->vfio.device : self->vfio.group));
 	ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
 	ASSERT_EQ(0, vfio_attach(&self->vfio, &self->edu));
@@ -191,7 +151,7 @@ TEST_F(module, vfio_is_closed_first)
 		EXPECT_EQ(variant->path != PATH_COMPAT,
 			  kind_is(self->edu.group, "user"));
 		EXPECT_EQ(-EAGAIN, unload("vfio"));
-		close_vm(self);
+		vm_close(&self->vm);
 		EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
 		unload_all(_metadata, order_of(variant->path, i));
 	}
@@ -202,7 +162,7 @@ TEST_F(module, vm_is_closed_first)
 {
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		use(_metadata, self, variant->path);
-		close_vm(self);
+		vm_close(&self->vm);
 		EXPECT_TRUE(kind_is(self->edu.group, "user"));
 		EXPECT_EQ(-EAGAIN, unload(KVM_CPU));
 		EXPECT_EQ(-EAGAIN, unload("kvm"));
@@ -226,7 +186,7 @@ TEST_F(module, process_is_killed)
 			_exit(0);
 		}
 		vfio_close(&self->vfio);
-		close_vm(self);
+		vm_close(&self->vm);
 		EXPECT_TRUE(kind_is(self->edu.group, "user"));
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
@@ -244,7 +204,7 @@ TEST_F(module, kvm_goes_before_a_revoked_file)
 	ASSERT_LE(0, self->token);
 	ASSERT_EQ(0, token_revoke(self->token));
 	EXPECT_EQ(-EAGAIN, unload(KVM_CPU));
-	close_vm(self);
+	vm_close(&self->vm);
 	EXPECT_EQ(0, unload_soon(KVM_CPU));
 	EXPECT_EQ(0, unload_soon("kvm"));
 	EXPECT_EQ(-EAGAIN, unload("vfio_pci"));

@@ -36,6 +36,13 @@ void nap(unsigned int ms)
 	usleep(ms * 1000);
 }
 
+void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 static int put_path(const char *value, const char *path)
 {
 	int fd, ret = 0;
@@ -312,6 +319,11 @@ __u64 generation(int group)
 	if (owner_get(group, "generation", buf, sizeof(buf)))
 		return 0;
 	return strtoull(buf, NULL, 10);
+}
+
+int clear_quarantine(int group)
+{
+	return put("clear", GROUPS "/%d/owner/quarantine", group);
 }
 
 int klog_open(void)

@@ -18,8 +18,10 @@
 #include <sys/types.h>
 
 #include <linux/types.h>
+#include <linux/vfio.h>
 
 #include "../../kselftest.h"
+#include "owner_call.h"
 
 /* The driver that a test binds to make a device the kernel's: it is quick */
 #define KERNEL_DRIVER	"uio_pci_generic"
@@ -41,6 +43,9 @@ int __printf(3, 4) get(char *buf, size_t size, const char *path, ...);
 bool __printf(1, 2) exists(const char *path, ...);
 __u64 now_ms(void);
 void nap(unsigned int ms);
+
+/* The number of a closed file is -1 */
+void close_fd(int *fd);
 
 /* Modules; all that the tests use are there after load_modules() */
 void load_modules(void);
@@ -65,6 +70,8 @@ bool driver_is(const struct pdev *pdev, const char *driver);
 int owner_get(int group, const char *attr, char *buf, size_t size);
 bool kind_is(int group, const char *kind);
 __u64 generation(int group);
+/* Give a group in quarantine back to the kernel */
+int clear_quarantine(int group);
 
 /* Lines that the kernel logs from klog_open() on; found in the order of time */
 int klog_open(void);
@@ -86,6 +93,9 @@ void trace_stop(void);
 int uevent_open(void);
 bool uevent_find(int fd, int group, const char *kind, __u64 *generation,
 		 unsigned int ms);
+
+/* Where a device file of VFIO has the configuration space of a PCI device */
+#define PCI_CONFIG	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
 
 /* Three ways to own a device from user space */
 enum vfio_path {
@@ -137,6 +147,9 @@ int holder_start(struct holder *holder, enum vfio_path path,
 		 const struct pdev *pdev);
 bool holder_requested(struct holder *holder, unsigned int ms);
 int holder_end(struct holder *holder, enum holder_end how);
+/* Pass a file through a socket */
+int send_fd(int sock, int fd);
+int receive_fd(int sock);
 /* Run put() in a process of its own: it may block */
 pid_t put_async(const char *value, const char *path);
 bool exited(pid_t pid, unsigned int ms);
@@ -151,6 +164,9 @@ bool edu_answers(void *bar);
 /* Both return when the device has done it; EDU_LEN bytes go over the bus */
 int edu_read_ram(void *bar, __u64 iova);
 int edu_write_ram(void *bar, __u64 iova);
+/* The same for a mapping that may fault: if it does, false or -EFAULT */
+bool edu_try_answers(void *bar);
+int edu_try_write_ram(void *bar, __u64 iova);
 
 /* Memory with a pattern, and its address on the bus if nothing translates */
 #define PATTERN		0xa5

@@ -5,34 +5,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <linux/iommu-owner.h>
+
+#include "owner_call.h"
 
 #define TOKEN_DEVICE	"/dev/iommu-owner"
 #define NO_TOKENS	"no " TOKEN_DEVICE
 #define ALL_RIGHTS	IOMMU_OWNER_RIGHTS_ALL
 
-static inline int token_call(int fd, unsigned long request, void *arg)
-{
-	return ioctl(fd, request, arg) ? -errno : 0;
-}
-
+/* A name that is too long is the kernel's to refuse */
 static inline int token_create(const char *name, __u32 rights)
 {
 	struct iommu_owner_create cmd = {
-		.size = sizeof(cmd), .rights = rights,
+		.size = sizeof(cmd), .rights = rights, .out_fd = -1,
 	};
 	int fd = open(TOKEN_DEVICE, O_RDWR | O_CLOEXEC);
 	int ret;
 
 	if (fd < 0)
 		return -errno;
-	snprintf((char *)cmd.name, sizeof(cmd.name), "%s", name);
-	ret = token_call(fd, IOMMU_OWNER_CREATE, &cmd);
+	memcpy(cmd.name, name, strnlen(name, sizeof(cmd.name)));
+	ret = call(fd, IOMMU_OWNER_CREATE, &cmd);
 	close(fd);
 	return ret ? ret : cmd.out_fd;
 }
@@ -41,43 +39,68 @@ static inline int token_create(const char *name, __u32 rights)
 static inline int token_of(int fd, __u32 rights)
 {
 	struct iommu_owner_get_token cmd = {
-		.size = sizeof(cmd), .rights = rights,
+		.size = sizeof(cmd), .rights = rights, .out_fd = -1,
 	};
-	int ret = token_call(fd, IOMMU_OWNER_GET_TOKEN, &cmd);
+	int ret = call(fd, IOMMU_OWNER_GET_TOKEN, &cmd);
 
 	return ret ? ret : cmd.out_fd;
 }
 
 static inline int token_dup(int token, __u32 rights)
 {
-	struct iommu_owner_dup cmd = { .size = sizeof(cmd), .rights = rights };
-	int ret = token_call(token, IOMMU_OWNER_DUP, &cmd);
+	struct iommu_owner_dup cmd = {
+		.size = sizeof(cmd), .rights = rights, .out_fd = -1,
+	};
+	int ret = call(token, IOMMU_OWNER_DUP, &cmd);
 
 	return ret ? ret : cmd.out_fd;
 }
 
-static inline int token_reserve(int token, __u32 group)
+/* @failed: the group in the way of an error. Optional. */
+static inline int token_reserve_groups(int token, const __u32 *groups,
+				       __u32 count, __u32 *failed)
 {
 	struct iommu_owner_reserve cmd = {
-		.size = sizeof(cmd), .nr_groups = 1,
-		.groups = (uintptr_t)&group,
+		.size = sizeof(cmd), .nr_groups = count,
+		.groups = (uintptr_t)groups,
+	};
+	int ret = call(token, IOMMU_OWNER_RESERVE, &cmd);
+
+	if (failed)
+		*failed = cmd.out_group;
+	return ret;
+}
+
+static inline int token_reserve(int token, __u32 group)
+{
+	return token_reserve_groups(token, &group, 1, NULL);
+}
+
+/* All groups if @count is 0 */
+static inline int token_release(int token, const __u32 *groups, __u32 count)
+{
+	struct iommu_owner_release cmd = {
+		.size = sizeof(cmd),
+		.flags = count ? 0 : IOMMU_OWNER_RELEASE_ALL,
+		.nr_groups = count,
+		.groups = count ? (uintptr_t)groups : 0,
 	};
 
-	return token_call(token, IOMMU_OWNER_RESERVE, &cmd);
+	return call(token, IOMMU_OWNER_RELEASE, &cmd);
 }
 
 static inline int token_use(int token, int fd)
 {
 	struct iommu_owner_use cmd = { .size = sizeof(cmd), .fd = fd };
 
-	return token_call(token, IOMMU_OWNER_USE, &cmd);
+	return call(token, IOMMU_OWNER_USE, &cmd);
 }
 
 static inline int token_revoke(int token)
 {
 	struct iommu_owner_revoke cmd = { .size = sizeof(cmd) };
 
-	return token_call(token, IOMMU_OWNER_REVOKE, &cmd);
+	return call(token, IOMMU_OWNER_REVOKE, &cmd);
 }
 
 #endif /* __IOMMU_OWNER_TOKEN_H */

@@ -6,12 +6,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -26,13 +26,6 @@
 #include "owner_lib.h"
 
 #define PCI	"/sys/bus/pci"
-
-static int call(int fd, unsigned long request, void *arg)
-{
-	int ret = ioctl(fd, request, arg);
-
-	return ret < 0 ? -errno : ret;
-}
 
 static int open_rdwr(const char *path)
 {
@@ -75,13 +68,6 @@ static int open_group(int group)
 
 	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
 	return open_rdwr(path);
-}
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 void vfio_close(struct vfio *vfio)
@@ -367,6 +353,38 @@ int holder_end(struct holder *holder, enum holder_end how)
 	return status;
 }
 
+int send_fd(int sock, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
+}
+
+int receive_fd(int sock)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {}, byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(sock, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
 #define EDU_SIZE	0x100000
 #define EDU_DMA_SRC	0x80
 #define EDU_DMA_DST	0x88
@@ -481,6 +499,36 @@ int edu_read_ram(void *bar, __u64 iova)
 int edu_write_ram(void *bar, __u64 iova)
 {
 	return edu_dma(bar, EDU_BUFFER, iova, EDU_DMA_TO_RAM);
+}
+
+static __thread sigjmp_buf fault;
+
+static void on_fault(int signal)
+{
+	siglongjmp(fault, signal);
+}
+
+/* Write there, or ask whether it answers if @iova is NULL */
+static int edu_try(void *bar, const __u64 *iova)
+{
+	struct sigaction action = { .sa_handler = on_fault }, old;
+	int ret = -EFAULT;
+
+	sigaction(SIGBUS, &action, &old);
+	if (!sigsetjmp(fault, 1))
+		ret = iova ? edu_write_ram(bar, *iova) : edu_answers(bar);
+	sigaction(SIGBUS, &old, NULL);
+	return ret;
+}
+
+bool edu_try_answers(void *bar)
+{
+	return edu_try(bar, NULL) > 0;
+}
+
+int edu_try_write_ram(void *bar, __u64 iova)
+{
+	return edu_try(bar, &iova);
 }
 
 int uevent_open(void)

@@ -12,7 +12,6 @@
 #include <limits.h>
 
 #include <linux/pci_regs.h>
-#include <linux/vfio.h>
 
 #include "owner_test.h"
 #include "owner_token.h"
@@ -21,7 +20,6 @@
 #define GROUPS		"/sys/kernel/iommu_groups"
 #define FAIL		"/sys/kernel/debug/fail_function"
 #define RESET		"reset_function"
-#define PCI_CONFIG	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
 #define NOBODY		65534
 
 #define NO_OWNER_FILES	"no owner directory of the group"
@@ -65,11 +63,6 @@ static void let_reset(void)
 {
 	put("0", FAIL "/probability");
 	put("\n", FAIL "/inject");
-}
-
-static int clear_quarantine(int group)
-{
-	return put("clear", GROUPS "/%d/owner/quarantine", group);
 }
 
 FIXTURE_SETUP(quarantine)

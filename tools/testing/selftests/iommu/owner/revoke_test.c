@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -19,7 +18,6 @@
 #include "owner_token.h"
 
 #define IOVA		0x10000000ULL
-#define PCI_CONFIG	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
 
 FIXTURE(revoke) {
 	struct pdev edu;
@@ -76,37 +74,12 @@ FIXTURE_TEARDOWN(revoke)
 	driver_clear(&self->edu);
 }
 
-static sigjmp_buf fault;
-
-static void on_fault(int signal)
-{
-	siglongjmp(fault, 1);
-}
-
-/* The device answers with its identification, or the access is a SIGBUS */
-static bool answers(void *bar)
-{
-	struct sigaction action = { .sa_handler = on_fault }, old;
-	bool ret = false;
-
-	sigaction(SIGBUS, &action, &old);
-	if (!sigsetjmp(fault, 1))
-		ret = edu_answers(bar);
-	sigaction(SIGBUS, &old, NULL);
-	return ret;
-}
-
-static int call(int fd, unsigned long request, void *arg)
-{
-	return ioctl(fd, request, arg) < 0 ? -errno : 0;
-}
-
 TEST_F(revoke, mapping_faults)
 {
-	ASSERT_TRUE(answers(self->bar));
+	ASSERT_TRUE(edu_try_answers(self->bar));
 	ASSERT_EQ(0, token_revoke(self->token));
-	EXPECT_FALSE(answers(self->bar));
-	EXPECT_FALSE(answers(self->bar));
+	EXPECT_FALSE(edu_try_answers(self->bar));
+	EXPECT_FALSE(edu_try_answers(self->bar));
 }
 
 TEST_F(revoke, group_is_the_kernels)
@@ -136,12 +109,9 @@ TEST_F(revoke, dma_is_blocked)
 static void *transfer(void *arg)
 {
 	struct _test_data_revoke *self = arg;
-	struct sigaction action = { .sa_handler = on_fault };
 
-	sigaction(SIGBUS, &action, NULL);
-	if (!sigsetjmp(fault, 1))
-		while (!edu_write_ram(self->bar, IOVA + self->size))
-			;
+	while (!edu_try_write_ram(self->bar, IOVA + self->size))
+		;
 	return NULL;
 }
 
@@ -253,15 +223,15 @@ TEST_F(revoke, next_user_has_the_device)
 	EXPECT_TRUE(kind_is(self->edu.group, "user"));
 	bar = edu_open_vfio(&self->next);
 	ASSERT_NE(NULL, bar);
-	EXPECT_TRUE(answers(bar));
-	EXPECT_FALSE(answers(self->bar));
+	EXPECT_TRUE(edu_try_answers(bar));
+	EXPECT_FALSE(edu_try_answers(self->bar));
 	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, ALL_RIGHTS));
 
 	edu_close(self->bar);
 	self->bar = NULL;
 	vfio_close(&self->vfio);
 	EXPECT_TRUE(kind_is(self->edu.group, "user"));
-	EXPECT_TRUE(answers(bar));
+	EXPECT_TRUE(edu_try_answers(bar));
 	memset(self->target, CANARY, self->size);
 	EXPECT_EQ(0, vfio_map(&self->next, self->data, IOVA, self->size));
 	EXPECT_EQ(0, vfio_map(&self->next, self->target, IOVA + self->size,
@@ -276,7 +246,7 @@ TEST_F(revoke, driver_goes_while_files_stay)
 {
 	ASSERT_EQ(0, token_revoke(self->token));
 	ASSERT_EQ(0, driver_unbind(&self->edu));
-	EXPECT_FALSE(answers(self->bar));
+	EXPECT_FALSE(edu_try_answers(self->bar));
 	ASSERT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
 	EXPECT_NE(0, unload_module("vfio-pci"))
 		TH_LOG("the mapping refers to its code");
@@ -352,15 +322,14 @@ TEST_F(revoke, stuck_user_is_quarantined)
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_GT(begin + WAIT_MS, now_ms());
 	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
-	EXPECT_FALSE(answers(self->bar));
+	EXPECT_FALSE(edu_try_answers(self->bar));
 	EXPECT_NE(0, vfio_start(&self->next, variant->path, &self->edu));
 
 	zero = (struct uffdio_zeropage){ .range = range.range };
 	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
 	pthread_join(thread, NULL);
 	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
-	EXPECT_EQ(0, put("clear", "/sys/kernel/iommu_groups/%d/owner/quarantine",
-			 self->edu.group));
+	EXPECT_EQ(0, clear_quarantine(self->edu.group));
 	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
 	/* The device is closed soon after the last operation has left */
 	end = now_ms() + WAIT_MS;

@@ -6,17 +6,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <linux/iommu-owner.h>
-
 #include "owner_test.h"
+#include "owner_token.h"
 
-#define DEVICE		"/dev/iommu-owner"
-#define NO_DEVICE	"no " DEVICE
-#define ALL		IOMMU_OWNER_RIGHTS_ALL
 #define RECORD		sizeof(struct iommu_owner_event)
 #define NOBODY		65534
 
@@ -64,69 +59,9 @@ OFFSET_IS(iommu_owner_event, comm, 56);
 OFFSET_IS(iommu_owner_event, driver, 72);
 OFFSET_IS(iommu_owner_event, device, 104);
 
-static int call(int fd, unsigned long request, void *arg)
-{
-	return ioctl(fd, request, arg) ? -errno : 0;
-}
-
-static int create_named(const char *name, __u32 rights)
-{
-	struct iommu_owner_create cmd = {
-		.size = sizeof(cmd),
-		.rights = rights,
-		.out_fd = -1,
-	};
-	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	memcpy(cmd.name, name, strnlen(name, sizeof(cmd.name)));
-	ret = call(fd, IOMMU_OWNER_CREATE, &cmd);
-	close(fd);
-	return ret ?: cmd.out_fd;
-}
-
 static int create(__u32 rights)
 {
-	return create_named("token-test", rights);
-}
-
-static int dup_token(int token, __u32 rights)
-{
-	struct iommu_owner_dup cmd = {
-		.size = sizeof(cmd),
-		.rights = rights,
-		.out_fd = -1,
-	};
-
-	return call(token, IOMMU_OWNER_DUP, &cmd) ?: cmd.out_fd;
-}
-
-static int reserve(int token, const __u32 *groups, __u32 count, __u32 *failed)
-{
-	struct iommu_owner_reserve cmd = {
-		.size = sizeof(cmd),
-		.nr_groups = count,
-		.groups = (uintptr_t)groups,
-	};
-	int ret = call(token, IOMMU_OWNER_RESERVE, &cmd);
-
-	if (failed)
-		*failed = cmd.out_group;
-	return ret;
-}
-
-static int release(int token, const __u32 *groups, __u32 count)
-{
-	struct iommu_owner_release cmd = {
-		.size = sizeof(cmd),
-		.flags = count ? 0 : IOMMU_OWNER_RELEASE_ALL,
-		.nr_groups = count,
-		.groups = count ? (uintptr_t)groups : 0,
-	};
-
-	return call(token, IOMMU_OWNER_RELEASE, &cmd);
+	return token_create("token-test", rights);
 }
 
 static int check(int token, const __u32 *groups, __u32 count,
@@ -143,20 +78,6 @@ static int check(int token, const __u32 *groups, __u32 count,
 
 	*room = cmd.nr_blockers;
 	return ret;
-}
-
-static int revoke_owner(int token)
-{
-	struct iommu_owner_revoke cmd = { .size = sizeof(cmd) };
-
-	return call(token, IOMMU_OWNER_REVOKE, &cmd);
-}
-
-static int use(int token, int fd)
-{
-	struct iommu_owner_use cmd = { .size = sizeof(cmd), .fd = fd };
-
-	return call(token, IOMMU_OWNER_USE, &cmd);
 }
 
 static int get_info(int token, struct iommu_owner_get_info *info)
@@ -187,9 +108,9 @@ FIXTURE(token) {
 
 FIXTURE_SETUP(token)
 {
-	self->device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	self->device = open(TOKEN_DEVICE, O_RDWR | O_CLOEXEC);
 	if (self->device < 0)
-		SKIP(return, NO_DEVICE);
+		SKIP(return, NO_TOKENS);
 }
 
 FIXTURE_TEARDOWN(token)
@@ -206,15 +127,15 @@ TEST_F(token, device_is_private)
 	EXPECT_EQ(0, stat.st_uid);
 }
 
-TEST_F(token, create)
+TEST_F(token, create_gives_a_token)
 {
 	struct iommu_owner_get_info info;
-	int token = create(ALL);
+	int token = create(ALL_RIGHTS);
 
 	ASSERT_LE(0, token);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(token, F_GETFD));
 	ASSERT_EQ(0, get_info(token, &info));
-	EXPECT_EQ(ALL, info.out_rights);
+	EXPECT_EQ(ALL_RIGHTS, info.out_rights);
 	EXPECT_EQ(IOMMU_OWNER_STATE_EXPLICIT, info.out_state);
 	EXPECT_STREQ("token-test", (char *)info.out_name);
 	EXPECT_EQ(0, info.nr_groups);
@@ -224,7 +145,7 @@ TEST_F(token, create)
 TEST_F(token, create_rules)
 {
 	struct iommu_owner_create cmd = {
-		.size = sizeof(cmd), .rights = ALL, .name = "a",
+		.size = sizeof(cmd), .rights = ALL_RIGHTS, .name = "a",
 	};
 	union {
 		struct iommu_owner_create cmd;
@@ -232,13 +153,13 @@ TEST_F(token, create_rules)
 	} longer = { .cmd = cmd };
 
 	EXPECT_EQ(-EINVAL, create(0));
-	EXPECT_EQ(-EOPNOTSUPP, create(ALL | (1U << 31)));
-	EXPECT_EQ(-EINVAL, create_named("", ALL));
-	EXPECT_EQ(-EINVAL, create_named("a b", ALL));
-	EXPECT_EQ(-EINVAL, create_named("a\n", ALL));
-	EXPECT_EQ(-EINVAL, create_named("\xc3\xa4", ALL));
+	EXPECT_EQ(-EOPNOTSUPP, create(ALL_RIGHTS | (1U << 31)));
+	EXPECT_EQ(-EINVAL, token_create("", ALL_RIGHTS));
+	EXPECT_EQ(-EINVAL, token_create("a b", ALL_RIGHTS));
+	EXPECT_EQ(-EINVAL, token_create("a\n", ALL_RIGHTS));
+	EXPECT_EQ(-EINVAL, token_create("\xc3\xa4", ALL_RIGHTS));
 	EXPECT_EQ(-EINVAL,
-		  create_named("0123456789abcdef0123456789abcdef", ALL));
+		  token_create("0123456789abcdef0123456789abcdef", ALL_RIGHTS));
 	cmd.name[2] = 'b';
 	EXPECT_EQ(-EINVAL, call(self->device, IOMMU_OWNER_CREATE, &cmd));
 	cmd.name[2] = 0;
@@ -261,7 +182,7 @@ TEST_F(token, create_rules)
 TEST_F(token, no_file_without_answer)
 {
 	static const struct iommu_owner_create cmd = {
-		.size = sizeof(cmd), .rights = ALL, .name = "a",
+		.size = sizeof(cmd), .rights = ALL_RIGHTS, .name = "a",
 	};
 	int next = dup(self->device);
 
@@ -295,7 +216,7 @@ static const struct {
 
 TEST_F(token, structures)
 {
-	int token = create(ALL);
+	int token = create(ALL_RIGHTS);
 	__u32 cmd[64];
 
 	ASSERT_LE(0, token);
@@ -322,7 +243,7 @@ TEST_F(token, rights)
 	int token;
 
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
-		token = create(ALL & ~ops[i].right);
+		token = create(ALL_RIGHTS & ~ops[i].right);
 		ASSERT_LE(0, token);
 		memset(cmd, 0, sizeof(cmd));
 		cmd[0] = ops[i].size;
@@ -331,55 +252,55 @@ TEST_F(token, rights)
 	}
 }
 
-TEST_F(token, dup)
+TEST_F(token, dup_drops_rights)
 {
 	const __u32 few = IOMMU_OWNER_RIGHT_GRANT | IOMMU_OWNER_RIGHT_INSPECT;
 	struct iommu_owner_get_info info;
-	int token = create(ALL), copy;
+	int token = create(ALL_RIGHTS), copy;
 
 	ASSERT_LE(0, token);
-	copy = dup_token(token, few);
+	copy = token_dup(token, few);
 	ASSERT_LE(0, copy);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(copy, F_GETFD));
 	EXPECT_EQ(0, get_info(copy, &info));
 	EXPECT_EQ(few, info.out_rights);
-	EXPECT_EQ(-EPERM, dup_token(copy, few | IOMMU_OWNER_RIGHT_CLAIM));
-	EXPECT_EQ(-EOPNOTSUPP, dup_token(copy, 1U << 31));
-	EXPECT_EQ(-EINVAL, dup_token(copy, 0));
+	EXPECT_EQ(-EPERM, token_dup(copy, few | IOMMU_OWNER_RIGHT_CLAIM));
+	EXPECT_EQ(-EOPNOTSUPP, token_dup(copy, 1U << 31));
+	EXPECT_EQ(-EINVAL, token_dup(copy, 0));
 	close(token);
-	token = dup_token(copy, IOMMU_OWNER_RIGHT_INSPECT);
+	token = token_dup(copy, IOMMU_OWNER_RIGHT_INSPECT);
 	ASSERT_LE(0, token);
-	EXPECT_EQ(-EPERM, dup_token(token, IOMMU_OWNER_RIGHT_INSPECT));
+	EXPECT_EQ(-EPERM, token_dup(token, IOMMU_OWNER_RIGHT_INSPECT));
 	close(copy);
 	close(token);
 }
 
 TEST_F(token, use_wrong_file)
 {
-	int token = create(ALL);
+	int token = create(ALL_RIGHTS);
 
 	ASSERT_LE(0, token);
-	EXPECT_EQ(-EBADF, use(token, -1));
-	EXPECT_EQ(-EBADFD, use(token, self->device));
-	EXPECT_EQ(-EOPNOTSUPP, use(token, token));
+	EXPECT_EQ(-EBADF, token_use(token, -1));
+	EXPECT_EQ(-EBADFD, token_use(token, self->device));
+	EXPECT_EQ(-EOPNOTSUPP, token_use(token, token));
 	close(token);
 }
 
 TEST_F(token, revoked)
 {
-	int token = create(ALL), other = dup_token(token, ALL);
+	int token = create(ALL_RIGHTS), other = token_dup(token, ALL_RIGHTS);
 	struct iommu_owner_get_info info;
 	struct iommu_owner_event event;
 	__u32 group = 0, room = 0;
 
 	ASSERT_LE(0, other);
-	EXPECT_EQ(0, revoke_owner(token));
-	EXPECT_EQ(0, revoke_owner(other));
-	EXPECT_EQ(-ESTALE, dup_token(other, ALL));
+	EXPECT_EQ(0, token_revoke(token));
+	EXPECT_EQ(0, token_revoke(other));
+	EXPECT_EQ(-ESTALE, token_dup(other, ALL_RIGHTS));
 	EXPECT_EQ(-ESTALE, check(other, &group, 1, NULL, &room));
-	EXPECT_EQ(-ESTALE, reserve(other, &group, 1, NULL));
-	EXPECT_EQ(-ESTALE, release(other, NULL, 0));
-	EXPECT_EQ(-ESTALE, use(other, -1));
+	EXPECT_EQ(-ESTALE, token_reserve(other, group));
+	EXPECT_EQ(-ESTALE, token_release(other, NULL, 0));
+	EXPECT_EQ(-ESTALE, token_use(other, -1));
 	EXPECT_EQ(0, get_info(other, &info));
 	EXPECT_EQ(IOMMU_OWNER_STATE_EXPLICIT | IOMMU_OWNER_STATE_REVOKED,
 		  info.out_state);
@@ -404,15 +325,15 @@ FIXTURE(reserve) {
 FIXTURE_SETUP(reserve)
 {
 	self->token = -1;
-	if (access(DEVICE, F_OK))
-		SKIP(return, NO_DEVICE);
+	if (access(TOKEN_DEVICE, F_OK))
+		SKIP(return, NO_TOKENS);
 	load_modules();
 	if (!find_shared(&self->edu, &self->nic))
 		SKIP(return, NO_SHARED);
 	driver_clear(&self->nic);
 	driver_clear(&self->edu);
 	self->group = self->nic.group;
-	self->token = create(ALL);
+	self->token = create(ALL_RIGHTS);
 	ASSERT_LE(0, self->token);
 }
 
@@ -454,19 +375,19 @@ TEST_F(reserve, check_names_blockers)
 TEST_F(reserve, check_names_other_owner)
 {
 	struct iommu_owner_device_info blocker = {};
-	int other = create_named("other", ALL);
+	int other = token_create("other", ALL_RIGHTS);
 	__u32 room = 1;
 
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, reserve(other, &self->group, 1, NULL));
+	ASSERT_EQ(0, token_reserve(other, self->group));
 	ASSERT_EQ(0, check(self->token, &self->group, 1, &blocker, &room));
 	ASSERT_EQ(1, room);
 	EXPECT_EQ(IOMMU_OWNER_RESERVED, blocker.kind);
 	EXPECT_EQ(0, blocker.device[0]);
 	EXPECT_EQ(0, blocker.driver[0]);
-	EXPECT_EQ(-EBUSY, reserve(self->token, &self->group, 1, NULL));
+	EXPECT_EQ(-EBUSY, token_reserve(self->token, self->group));
 	close(other);
-	EXPECT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	EXPECT_EQ(0, token_reserve(self->token, self->group));
 }
 
 TEST_F(reserve, all_or_none)
@@ -480,20 +401,21 @@ TEST_F(reserve, all_or_none)
 	groups[0] = lone.group;
 	groups[1] = self->group;
 	ASSERT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
-	EXPECT_EQ(-EBUSY, reserve(self->token, groups, 2, &failed));
+	EXPECT_EQ(-EBUSY,
+		  token_reserve_groups(self->token, groups, 2, &failed));
 	EXPECT_EQ(self->group, failed);
 	EXPECT_TRUE(kind_is(lone.group, "kernel"));
 	EXPECT_TRUE(driver_is(&self->nic, NIC_DRIVER));
 
 	/* What was reserved before stays */
-	ASSERT_EQ(0, reserve(self->token, groups, 1, NULL));
-	EXPECT_EQ(-EBUSY, reserve(self->token, groups, 2, NULL));
+	ASSERT_EQ(0, token_reserve_groups(self->token, groups, 1, NULL));
+	EXPECT_EQ(-EBUSY, token_reserve_groups(self->token, groups, 2, NULL));
 	EXPECT_TRUE(kind_is(lone.group, "reserved"));
 
 	ASSERT_EQ(0, driver_unbind(&self->nic));
-	EXPECT_EQ(0, reserve(self->token, groups, 2, NULL));
+	EXPECT_EQ(0, token_reserve_groups(self->token, groups, 2, NULL));
 	EXPECT_TRUE(kind_is(self->group, "reserved"));
-	EXPECT_EQ(0, release(self->token, NULL, 0));
+	EXPECT_EQ(0, token_release(self->token, NULL, 0));
 	EXPECT_TRUE(kind_is(self->group, "kernel"));
 	EXPECT_TRUE(kind_is(lone.group, "kernel"));
 }
@@ -502,7 +424,7 @@ TEST_F(reserve, no_kernel_driver_binds)
 {
 	struct iommu_owner_event event;
 
-	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
 	EXPECT_EQ(-EBUSY, driver_bind(&self->nic, NIC_DRIVER));
 	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, KERNEL_DRIVER));
 	EXPECT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
@@ -516,9 +438,9 @@ TEST_F(reserve, no_kernel_driver_binds)
 	EXPECT_STREQ(self->nic.bdf, (char *)event.device);
 	EXPECT_STREQ(NIC_DRIVER, (char *)event.driver);
 
-	ASSERT_EQ(0, release(self->token, &self->group, 1));
+	ASSERT_EQ(0, token_release(self->token, &self->group, 1));
 	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
-	EXPECT_EQ(-ENOENT, release(self->token, &self->group, 1));
+	EXPECT_EQ(-ENOENT, token_release(self->token, &self->group, 1));
 }
 
 TEST_F(reserve, info_lists_devices)
@@ -529,7 +451,7 @@ TEST_F(reserve, info_lists_devices)
 	bool seen = false;
 
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
-	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
 	EXPECT_EQ(-EMSGSIZE, get_info(self->token, &info));
 	EXPECT_EQ(1, info.nr_groups);
 	ASSERT_GE(8, info.nr_devices);
@@ -564,11 +486,12 @@ static pid_t keep(int token)
 
 TEST_F(reserve, ends_with_last_holder)
 {
-	int poor = dup_token(self->token, ALL & ~IOMMU_OWNER_RIGHT_RESERVE);
+	int poor = token_dup(self->token,
+			     ALL_RIGHTS & ~IOMMU_OWNER_RIGHT_RESERVE);
 	pid_t pid;
 
 	ASSERT_LE(0, poor);
-	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
 	pid = keep(self->token);
 	ASSERT_LT(0, pid);
 	close(self->token);
@@ -587,10 +510,10 @@ TEST_F(reserve, exec_keeps_if_asked)
 	pid_t pid;
 
 	for (int stay = 0; stay < 2; stay++) {
-		int token = create(ALL);
+		int token = create(ALL_RIGHTS);
 
 		ASSERT_LE(0, token);
-		ASSERT_EQ(0, reserve(token, &self->group, 1, NULL));
+		ASSERT_EQ(0, token_reserve(token, self->group));
 		fcntl(token, F_SETFD, stay ? 0 : FD_CLOEXEC);
 		pid = fork();
 		ASSERT_LE(0, pid);
@@ -614,39 +537,6 @@ TEST_F(reserve, exec_keeps_if_asked)
 	}
 }
 
-/* Pass a file through a socket; the process at the other end is somebody else */
-static int send_fd(int sock, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
-}
-
-static int receive_fd(int sock)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {}, byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd = -1;
-
-	if (recvmsg(sock, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
-
 /* Return the number of what went wrong. */
 static int act_as_nobody(int sock, __u32 group)
 {
@@ -654,16 +544,16 @@ static int act_as_nobody(int sock, __u32 group)
 
 	if (setgid(NOBODY) || setuid(NOBODY))
 		return 1;
-	if (open(DEVICE, O_RDWR) >= 0 || errno != EACCES)
+	if (open(TOKEN_DEVICE, O_RDWR) >= 0 || errno != EACCES)
 		return 2;
 	token = receive_fd(sock);
 	if (token < 0)
 		return 3;
-	if (reserve(token, &group, 1, NULL))
+	if (token_reserve(token, group))
 		return 4;
-	if (revoke_owner(token) != -EPERM)
+	if (token_revoke(token) != -EPERM)
 		return 5;
-	if (dup_token(token, IOMMU_OWNER_RIGHT_RESERVE) != -EPERM)
+	if (token_dup(token, IOMMU_OWNER_RIGHT_RESERVE) != -EPERM)
 		return 6;
 	if (write(sock, "", 1) != 1)
 		return 7;
@@ -678,7 +568,7 @@ TEST_F(reserve, passed_to_another_user)
 	pid_t pid;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
-	token = dup_token(self->token, IOMMU_OWNER_RIGHT_RESERVE);
+	token = token_dup(self->token, IOMMU_OWNER_RIGHT_RESERVE);
 	ASSERT_LE(0, token);
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -710,7 +600,7 @@ TEST_F(reserve, in_flight)
 	int sock[2];
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
-	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
 	ASSERT_EQ(0, send_fd(sock[0], self->token));
 	close(self->token);
 	self->token = -1;
@@ -724,8 +614,8 @@ TEST_F(reserve, revoke)
 {
 	struct iommu_owner_event events[4];
 
-	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
-	ASSERT_EQ(0, revoke_owner(self->token));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
+	ASSERT_EQ(0, token_revoke(self->token));
 	EXPECT_TRUE(kind_is(self->group, "kernel"));
 	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
 	ASSERT_EQ(3 * RECORD,
@@ -740,7 +630,8 @@ TEST_F(reserve, revoke)
 
 TEST_F(reserve, read_sizes)
 {
-	int blind = dup_token(self->token, ALL & ~IOMMU_OWNER_RIGHT_INSPECT);
+	int blind = token_dup(self->token,
+			      ALL_RIGHTS & ~IOMMU_OWNER_RIGHT_INSPECT);
 	static const struct iommu_owner_event read_only;
 	struct iommu_owner_event events[3];
 
@@ -750,11 +641,11 @@ TEST_F(reserve, read_sizes)
 	nonblock(self->token);
 	EXPECT_EQ(-EAGAIN, read_events(self->token, events, RECORD));
 	EXPECT_EQ(-EINVAL, read_events(self->token, events, RECORD - 1));
-	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
 	EXPECT_EQ(-EFAULT, read_events(self->token, (void *)&read_only,
 				       RECORD));
-	ASSERT_EQ(0, release(self->token, NULL, 0));
-	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
 	EXPECT_EQ(2 * RECORD,
 		  read_events(self->token, events, 3 * RECORD - 1));
 	EXPECT_EQ(1, events[1].sequence);
@@ -773,21 +664,22 @@ static int polled(int fd, int timeout)
 
 TEST_F(reserve, poll)
 {
-	int blind = dup_token(self->token, ALL & ~IOMMU_OWNER_RIGHT_INSPECT);
-	int other = dup_token(self->token, ALL);
+	int blind = token_dup(self->token,
+			      ALL_RIGHTS & ~IOMMU_OWNER_RIGHT_INSPECT);
+	int other = token_dup(self->token, ALL_RIGHTS);
 	struct iommu_owner_event events[8];
 
 	ASSERT_LE(0, other);
 	EXPECT_EQ(POLLERR, polled(blind, 0));
 	EXPECT_EQ(0, polled(self->token, 0));
-	ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
 	EXPECT_EQ(POLLIN, polled(self->token, 0));
 	EXPECT_EQ(POLLIN, polled(other, 0));
 	ASSERT_EQ(RECORD, read_events(self->token, events, sizeof(events)));
 	EXPECT_EQ(0, polled(self->token, 0));
 	/* Each token has a queue of its own */
 	EXPECT_EQ(POLLIN, polled(other, 0));
-	ASSERT_EQ(0, revoke_owner(self->token));
+	ASSERT_EQ(0, token_revoke(self->token));
 	EXPECT_EQ(POLLIN | POLLHUP, polled(self->token, 0));
 	ASSERT_EQ(2 * RECORD,
 		  read_events(self->token, events, sizeof(events)));
@@ -809,7 +701,7 @@ TEST_F(reserve, epoll)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		nap(300);
-		_exit(reserve(self->token, &self->group, 1, NULL) ? 1 : 0);
+		_exit(token_reserve(self->token, self->group) ? 1 : 0);
 	}
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, WAIT_MS));
 	EXPECT_EQ(EPOLLIN, event.events);
@@ -848,10 +740,10 @@ TEST_F(reserve, blocking_read)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		nap(300);
-		if (reserve(self->token, &self->group, 1, NULL))
+		if (token_reserve(self->token, self->group))
 			_exit(1);
 		nap(300);
-		_exit(revoke_owner(self->token) ? 1 : 0);
+		_exit(token_revoke(self->token) ? 1 : 0);
 	}
 	EXPECT_EQ(RECORD, read_events(self->token, &event, RECORD));
 	EXPECT_EQ(IOMMU_OWNER_EVENT_CLAIMED, event.type);
@@ -889,11 +781,11 @@ TEST_F(reserve, readers_and_close)
 	}
 	nap(200);
 	for (int i = 0; i < 10; i++) {
-		ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
-		ASSERT_EQ(0, release(self->token, NULL, 0));
+		ASSERT_EQ(0, token_reserve(self->token, self->group));
+		ASSERT_EQ(0, token_release(self->token, NULL, 0));
 		nap(10);
 	}
-	ASSERT_EQ(0, revoke_owner(self->token));
+	ASSERT_EQ(0, token_revoke(self->token));
 	close(self->token);
 	self->token = -1;
 	for (int i = 0; i < 4; i++) {
@@ -911,8 +803,8 @@ TEST_F(reserve, overflow_is_told)
 
 	nonblock(self->token);
 	for (int i = 0; i < 100; i++) {
-		ASSERT_EQ(0, reserve(self->token, &self->group, 1, NULL));
-		ASSERT_EQ(0, release(self->token, &self->group, 1));
+		ASSERT_EQ(0, token_reserve(self->token, self->group));
+		ASSERT_EQ(0, token_release(self->token, &self->group, 1));
 	}
 	EXPECT_EQ(0, get_info(self->token, &info));
 	EXPECT_EQ(200, info.out_sequence);

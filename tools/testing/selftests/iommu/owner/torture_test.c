@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,9 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/kvm.h>
 #include <linux/vfio.h>
 
+#include "owner_kvm.h"
 #include "owner_lib.h"
 #include "owner_token.h"
 
@@ -37,8 +36,6 @@
 #define MORE_SECONDS	60
 #define ERRORS		160
 #define DEVICES		3
-#define NO_KVM		"no /dev/kvm"
-#define PCI_CONFIG	((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
 
 /*
  * What is done, and the errors that it may end with beside success. The owner
@@ -164,13 +161,6 @@ static int note(enum op op, int ret)
 	return ret;
 }
 
-static int call(int fd, unsigned long request, void *arg)
-{
-	int ret = ioctl(fd, request, arg);
-
-	return ret < 0 ? -errno : ret;
-}
-
 /* A device, as it is now: it may come back in another group. */
 static struct pdev pick(void)
 {
@@ -255,19 +245,10 @@ static void close_all(struct vfio *vfio)
 	}
 }
 
-static __thread sigjmp_buf fault;
-
-static void on_fault(int signal)
-{
-	siglongjmp(fault, 1);
-}
-
+/* Where the memory of the kernel and of others is, if nobody blocks it */
 static int dma(void *bar)
 {
-	if (sigsetjmp(fault, 1))
-		return -EFAULT;
-	/* Where the memory of the kernel and of others is, if nobody blocks it */
-	return edu_write_ram(bar, page_physical(canary));
+	return edu_try_write_ram(bar, page_physical(canary));
 }
 
 /* One of the things that a user does with his device */
@@ -426,7 +407,7 @@ static int look(int token)
 		.nr_devices = draw(9), .devices = (uintptr_t)dev,
 	};
 
-	return token_call(token, IOMMU_OWNER_GET_INFO, &info);
+	return call(token, IOMMU_OWNER_GET_INFO, &info);
 }
 
 static int check(int token, __u32 *ids, unsigned int n)
@@ -438,27 +419,7 @@ static int check(int token, __u32 *ids, unsigned int n)
 		.nr_blockers = draw(9), .blockers = (uintptr_t)dev,
 	};
 
-	return token_call(token, IOMMU_OWNER_CHECK, &cmd);
-}
-
-static int reserve(int token, __u32 *ids, unsigned int n)
-{
-	struct iommu_owner_reserve cmd = {
-		.size = sizeof(cmd), .nr_groups = n, .groups = (uintptr_t)ids,
-	};
-
-	return token_call(token, IOMMU_OWNER_RESERVE, &cmd);
-}
-
-static int release(int token, __u32 *ids, unsigned int n)
-{
-	struct iommu_owner_release cmd = {
-		.size = sizeof(cmd),
-		.flags = n ? 0 : IOMMU_OWNER_RELEASE_ALL,
-		.nr_groups = n, .groups = n ? (uintptr_t)ids : 0,
-	};
-
-	return token_call(token, IOMMU_OWNER_RELEASE, &cmd);
+	return call(token, IOMMU_OWNER_CHECK, &cmd);
 }
 
 static int read_events(int token)
@@ -486,10 +447,10 @@ static void use_token(int token)
 		break;
 	case 2:
 	case 3:
-		note(OP_RESERVE, reserve(token, ids, n));
+		note(OP_RESERVE, token_reserve_groups(token, ids, n, NULL));
 		break;
 	case 4:
-		note(OP_RELEASE, release(token, ids, draw(3)));
+		note(OP_RELEASE, token_release(token, ids, draw(3)));
 		break;
 	case 5:
 		note(OP_READ, read_events(token));
@@ -640,50 +601,29 @@ static bool weigh_anchor(void)
 	       monitor_gone("anchor");
 }
 
-static int make_vm(int kvm, int *vm)
-{
-	struct kvm_create_device cmd = { .type = KVM_DEV_TYPE_VFIO };
-
-	*vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	return ioctl(*vm, KVM_CREATE_DEVICE, &cmd) ? -1 : (int)cmd.fd;
-}
-
-static int vm_file(int device, __u64 attr, int fd)
-{
-	struct kvm_device_attr cmd = {
-		.group = KVM_DEV_VFIO_FILE, .attr = attr,
-		.addr = (uintptr_t)&fd,
-	};
-
-	return token_call(device, KVM_SET_DEVICE_ATTR, &cmd);
-}
-
 /* Two VMs that want the same device */
 static void run_vms(void)
 {
-	int device[2], vm[2], kvm, fd, token = -1;
 	struct pdev pdev = pick();
+	int fd, token = -1;
 	struct vfio vfio;
+	struct vm vm[2];
 
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	for (unsigned int i = 0; i < 2; i++)
-		device[i] = make_vm(kvm, &vm[i]);
+		vm_open(&vm[i]);
 	if (!try_open(&vfio, &pdev)) {
 		fd = claimer(&vfio);
 		if (chance(50))
-			note(OP_VM_ADD, vm_file(device[draw(2)],
-						KVM_DEV_VFIO_FILE_ADD, fd));
+			note(OP_VM_ADD, vm_add(&vm[draw(2)], fd));
 		if (claim(&vfio, &pdev)) {
 			token = note(OP_GET_TOKEN, token_of(fd, ALL_RIGHTS));
 			for (unsigned int i = draw(8); i; i--) {
 				int file[] = { fd, vfio.device, token };
 
-				note(OP_VM_ADD, vm_file(device[draw(2)],
-							KVM_DEV_VFIO_FILE_ADD,
-							file[draw(2)]));
-				note(OP_VM_DEL, vm_file(device[draw(2)],
-							KVM_DEV_VFIO_FILE_DEL,
-							file[draw(2)]));
+				note(OP_VM_ADD, vm_add(&vm[draw(2)],
+						       file[draw(2)]));
+				note(OP_VM_DEL, vm_del(&vm[draw(2)],
+						       file[draw(2)]));
 				if (token >= 0 && chance(10))
 					note(OP_REVOKE, token_revoke(token));
 			}
@@ -691,14 +631,11 @@ static void run_vms(void)
 	}
 	if (chance(50))
 		close_all(&vfio);
-	for (unsigned int i = 0; i < 2; i++) {
-		close(device[i]);
-		close(vm[i]);
-	}
+	for (unsigned int i = 0; i < 2; i++)
+		vm_close(&vm[i]);
 	if (token >= 0)
 		close(token);
 	close_all(&vfio);
-	close(kvm);
 }
 
 static bool is_kind(const char *kind)
@@ -722,7 +659,7 @@ static void check_quarantine(int group)
 	    strstr(why, "has to wait"))
 		return;
 	complain(&shared->quarantines, "group %d: %s", group, why);
-	put("clear", GROUPS "/%d/owner/quarantine", group);
+	clear_quarantine(group);
 }
 
 static void watch_sysfs(void)
@@ -766,14 +703,12 @@ static const struct {
 
 static pid_t start_worker(unsigned int kind, unsigned int number)
 {
-	struct sigaction action = { .sa_handler = on_fault };
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, workers[kind].name);
-	sigaction(SIGBUS, &action, NULL);
 	seed += 1000 * number;
 	srand(seed);
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_SEQ_CST))
@@ -983,8 +918,7 @@ static void print_usage(const char *name)
 static void prepare(void)
 {
 	load_modules();
-	load_module("kvm_amd");
-	load_module("kvm_intel");
+	load_kvm();
 	kvm_there = !access("/dev/kvm", R_OK | W_OK);
 	if (access(TOKEN_DEVICE, F_OK))
 		ksft_exit_skip(NO_TOKENS "\n");

@@ -180,7 +180,7 @@ static unsigned int ends(int token, int group, __u32 *reason)
 static bool has_group(int token)
 {
 	struct iommu_owner_get_info info = { .size = sizeof(info) };
-	int ret = token_call(token, IOMMU_OWNER_GET_INFO, &info);
+	int ret = call(token, IOMMU_OWNER_GET_INFO, &info);
 
 	return ret == -EMSGSIZE || (!ret && info.nr_groups);
 }

@@ -7,14 +7,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include <linux/kvm.h>
 #include <linux/vfio.h>
 
+#include "owner_kvm.h"
 #include "owner_test.h"
 #include "owner_token.h"
 
 #define IOVA	0x10000000ULL
-#define NO_KVM	"no /dev/kvm"
 #define NOBODY	65534
 #define VMM_RIGHTS \
 	(IOMMU_OWNER_RIGHT_CLAIM | IOMMU_OWNER_RIGHT_ASSOCIATE)
@@ -25,9 +24,7 @@ FIXTURE(vmm) {
 	struct vfio other;
 	unsigned char *canary;
 	int token;
-	int kvm;
-	int vm[2];
-	int device[2];
+	struct vm vm[2];
 };
 
 FIXTURE_VARIANT(vmm) {
@@ -44,11 +41,8 @@ FIXTURE_SETUP(vmm)
 	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
 	self->other = self->vfio;
 	self->token = -1;
-	self->kvm = -1;
-	for (int i = 0; i < 2; i++) {
-		self->vm[i] = -1;
-		self->device[i] = -1;
-	}
+	for (int i = 0; i < 2; i++)
+		self->vm[i] = (struct vm){ .fd = -1, .device = -1 };
 	if (access(TOKEN_DEVICE, F_OK))
 		SKIP(return, NO_TOKENS);
 	if (!find_edu(&self->edu))
@@ -64,14 +58,8 @@ FIXTURE_TEARDOWN(vmm)
 {
 	vfio_close(&self->vfio);
 	vfio_close(&self->other);
-	for (int i = 0; i < 2; i++) {
-		if (self->device[i] >= 0)
-			close(self->device[i]);
-		if (self->vm[i] >= 0)
-			close(self->vm[i]);
-	}
-	if (self->kvm >= 0)
-		close(self->kvm);
+	for (int i = 0; i < 2; i++)
+		vm_close(&self->vm[i]);
 	if (self->token >= 0)
 		close(self->token);
 	driver_clear(&self->edu);
@@ -249,38 +237,6 @@ TEST_F(vmm, canary_lives_all_the_time)
 	EXPECT_TRUE(page_is(self->canary, CANARY));
 }
 
-static int send_fd(int socket, int fd)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	return sendmsg(socket, &msg, 0) == 1 ? 0 : -errno;
-}
-
-static int receive_fd(int socket)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd = -1;
-
-	if (recvmsg(socket, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
-}
-
 /* The VMM is another user, and has nothing but the files that it is sent. */
 TEST_F(vmm, unprivileged_vmm)
 {
@@ -345,36 +301,10 @@ TEST_F(vmm, foreign_claim_is_named)
 	close(log);
 }
 
-static int vm_device(int vm)
-{
-	struct kvm_create_device cmd = { .type = KVM_DEV_TYPE_VFIO };
-
-	return ioctl(vm, KVM_CREATE_DEVICE, &cmd) ? -errno : (int)cmd.fd;
-}
-
-static int vm_file(int device, __u64 attr, int fd)
-{
-	struct kvm_device_attr cmd = {
-		.group = KVM_DEV_VFIO_FILE, .attr = attr,
-		.addr = (uintptr_t)&fd,
-	};
-
-	return ioctl(device, KVM_SET_DEVICE_ATTR, &cmd) ? -errno : 0;
-}
-
-#define ADD	KVM_DEV_VFIO_FILE_ADD
-#define DEL	KVM_DEV_VFIO_FILE_DEL
-
 static bool make_vms(struct _test_data_vmm *self)
 {
-	load_module("kvm_amd");
-	load_module("kvm_intel");
-	self->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	for (int i = 0; i < 2; i++) {
-		self->vm[i] = ioctl(self->kvm, KVM_CREATE_VM, 0);
-		self->device[i] = vm_device(self->vm[i]);
-	}
-	return self->device[0] >= 0 && self->device[1] >= 0;
+	load_kvm();
+	return !vm_open(&self->vm[0]) && !vm_open(&self->vm[1]);
 }
 
 TEST_F(vmm, one_owner_one_vm)
@@ -382,14 +312,12 @@ TEST_F(vmm, one_owner_one_vm)
 	if (!make_vms(self))
 		SKIP(return, NO_KVM);
 	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
-	ASSERT_EQ(0, vm_file(self->device[0], ADD, claimer(&self->vfio)));
-	EXPECT_EQ(-EEXIST, vm_file(self->device[0], ADD,
-				   claimer(&self->vfio)));
-	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, claimer(&self->vfio)));
-	ASSERT_EQ(0, vm_file(self->device[0], DEL, claimer(&self->vfio)));
-	EXPECT_EQ(-ENOENT, vm_file(self->device[0], DEL,
-				   claimer(&self->vfio)));
-	EXPECT_EQ(0, vm_file(self->device[1], ADD, claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_add(&self->vm[0], claimer(&self->vfio)));
+	EXPECT_EQ(-EEXIST, vm_add(&self->vm[0], claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, vm_add(&self->vm[1], claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_del(&self->vm[0], claimer(&self->vfio)));
+	EXPECT_EQ(-ENOENT, vm_del(&self->vm[0], claimer(&self->vfio)));
+	EXPECT_EQ(0, vm_add(&self->vm[1], claimer(&self->vfio)));
 }
 
 /* As QEMU does it: the file is added before the device is bound. */
@@ -398,11 +326,11 @@ TEST_F(vmm, vm_before_the_claim)
 	if (!make_vms(self))
 		SKIP(return, NO_KVM);
 	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
-	ASSERT_EQ(0, vm_file(self->device[0], ADD, claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_add(&self->vm[0], claimer(&self->vfio)));
 	ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
-	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, vm_add(&self->vm[1], claimer(&self->vfio)));
 	EXPECT_EQ(-EBUSY, token_use(self->token, claimer(&self->vfio)));
-	EXPECT_EQ(0, vm_file(self->device[0], DEL, claimer(&self->vfio)));
+	EXPECT_EQ(0, vm_del(&self->vm[0], claimer(&self->vfio)));
 }
 
 TEST_F(vmm, token_in_a_vm)
@@ -411,19 +339,19 @@ TEST_F(vmm, token_in_a_vm)
 
 	if (!make_vms(self))
 		SKIP(return, NO_KVM);
-	EXPECT_EQ(-EPERM, vm_file(self->device[0], ADD, claim));
+	EXPECT_EQ(-EPERM, vm_add(&self->vm[0], claim));
 	close(claim);
-	ASSERT_EQ(0, vm_file(self->device[0], ADD, self->token));
-	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, self->token));
+	ASSERT_EQ(0, vm_add(&self->vm[0], self->token));
+	EXPECT_EQ(-EBUSY, vm_add(&self->vm[1], self->token));
 	ASSERT_EQ(0, start_with(&self->vfio, variant->path, &self->edu,
 				self->token));
 	/* The file has the same owner */
-	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, self->vfio.device));
-	EXPECT_EQ(0, vm_file(self->device[0], ADD, self->vfio.device));
-	EXPECT_EQ(0, vm_file(self->device[0], DEL, self->token));
-	EXPECT_EQ(-EBUSY, vm_file(self->device[1], ADD, self->token));
-	EXPECT_EQ(0, vm_file(self->device[0], DEL, self->vfio.device));
-	EXPECT_EQ(0, vm_file(self->device[1], ADD, self->token));
+	EXPECT_EQ(-EBUSY, vm_add(&self->vm[1], self->vfio.device));
+	EXPECT_EQ(0, vm_add(&self->vm[0], self->vfio.device));
+	EXPECT_EQ(0, vm_del(&self->vm[0], self->token));
+	EXPECT_EQ(-EBUSY, vm_add(&self->vm[1], self->token));
+	EXPECT_EQ(0, vm_del(&self->vm[0], self->vfio.device));
+	EXPECT_EQ(0, vm_add(&self->vm[1], self->token));
 }
 
 /* The VM lives on without its device, in whatever order its files go. */
@@ -434,20 +362,18 @@ TEST_F(vmm, vm_outlives_the_ownership)
 	if (!make_vms(self))
 		SKIP(return, NO_KVM);
 	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
-	ASSERT_EQ(0, vm_file(self->device[0], ADD, claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_add(&self->vm[0], claimer(&self->vfio)));
 	token = token_of(self->vfio.device, ALL_RIGHTS);
 	ASSERT_LE(0, token);
 	ASSERT_EQ(0, token_revoke(token));
 	close(token);
 
-	EXPECT_LE(0, ioctl(self->vm[0], KVM_CREATE_VCPU, 0));
-	EXPECT_EQ(-ESTALE, vm_file(self->device[1], ADD,
-				   claimer(&self->vfio)));
+	EXPECT_LE(0, ioctl(self->vm[0].fd, KVM_CREATE_VCPU, 0));
+	EXPECT_EQ(-ESTALE, vm_add(&self->vm[1], claimer(&self->vfio)));
 	ASSERT_EQ(0, vfio_start(&self->other, variant->path, &self->edu));
-	EXPECT_EQ(0, vm_file(self->device[1], ADD, claimer(&self->other)));
-	EXPECT_EQ(0, vm_file(self->device[0], DEL, claimer(&self->vfio)));
-	EXPECT_EQ(-EBUSY, vm_file(self->device[0], ADD,
-				  claimer(&self->other)));
+	EXPECT_EQ(0, vm_add(&self->vm[1], claimer(&self->other)));
+	EXPECT_EQ(0, vm_del(&self->vm[0], claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, vm_add(&self->vm[0], claimer(&self->other)));
 }
 
 TEST_HARNESS_MAIN
