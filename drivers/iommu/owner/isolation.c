@@ -46,7 +46,7 @@ static const char * const bit_names[] = {
 };
 
 /* Print the names of @bits to @buf; there is a space between two. */
-const char *iommu_owner_isolation_names(u32 bits, char *buf, size_t size)
+void iommu_owner_isolation_names(u32 bits, char *buf, size_t size)
 {
 	size_t len = 0;
 
@@ -55,7 +55,6 @@ const char *iommu_owner_isolation_names(u32 bits, char *buf, size_t size)
 		if (bits & BIT(i))
 			len += scnprintf(buf + len, size - len, "%s%s",
 					 len ? " " : "", bit_names[i]);
-	return buf;
 }
 
 /* What @domain holds, whatever it is attached to */
@@ -294,9 +293,8 @@ ssize_t iommu_owner_isolation_show(struct iommu_group *group, char *buf)
 	struct iommu_owner_isolation_report report;
 
 	iommu_owner_isolation_of(group, &report);
-	return sysfs_emit(buf, "held: %s\nmissing: %s\n",
-			  iommu_owner_isolation_names(report.held, held,
-						      sizeof(held)),
-			  iommu_owner_isolation_names(report.missing, missing,
-						      sizeof(missing)));
+	iommu_owner_isolation_names(report.held, held, sizeof(held));
+	iommu_owner_isolation_names(report.missing, missing, sizeof(missing));
+	return sysfs_emit(buf, "held:%s%s\nmissing:%s%s\n",
+			  *held ? " " : "", held, *missing ? " " : "", missing);
 }

@@ -369,8 +369,9 @@ bool iommu_owner_lease_refuses_default(struct iommu_group *group)
 		return false;
 	lost = IOMMU_OWNER_ISO_DOMAIN &
 	       ~iommu_owner_domain_bits(group->default_domain);
+	/* A driver that has handed its use over would have it back */
 	for_each_group_device(group, gdev)
-		if (gdev->driver && iommu_owner_dma_blocked(group))
+		if (gdev->driver)
 			lost |= IOMMU_OWNER_ISO_NO_SIBLING;
 	return iommu_owner_lease_refuses(group, lost, "the default domain");
 }

@@ -65,7 +65,7 @@ iommu_owner_blocking_driver(struct iommu_group *group,
 /* isolation.c */
 #define IOMMU_OWNER_ISO_NAMES	96	/* bytes that the names of all bits need */
 
-const char *iommu_owner_isolation_names(u32 bits, char *buf, size_t size);
+void iommu_owner_isolation_names(u32 bits, char *buf, size_t size);
 u32 iommu_owner_domain_bits(const struct iommu_domain *domain);
 u32 iommu_owner_device_bits(struct device *dev);
 u32 iommu_owner_group_bits(struct iommu_group *group);
