@@ -396,8 +396,7 @@ bool iommu_owner_lease_refuses_probe(struct iommu_group *group,
  * domain, which is no way to memory, and gets no driver and no user. It
  * cannot be left without a group: then a driver would be probed on it.
  */
-void iommu_owner_hold_out(struct iommu_group *group,
-			    struct group_device *gdev)
+void iommu_owner_hold_out(struct iommu_group *group, struct group_device *gdev)
 {
 	lockdep_assert_held(&group->mutex);
 

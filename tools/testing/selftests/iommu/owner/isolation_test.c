@@ -20,8 +20,8 @@
 #define NO_LOCKDOWN	"the kernel is not locked down"
 #define NO_ECAP		"no IOMMU of Intel"
 
-#define ECAP_INTREMAP	(1ULL << 3)
-#define ECAP_SNOOP	(1ULL << 7)
+#define ECAP_INTREMAP	0x8
+#define ECAP_SNOOP	0x80
 
 static const char * const names[] = {
 	"translated", "no-direct", "isolated-msi", "acs", "no-sibling",
@@ -45,7 +45,7 @@ static bool listed(const char *report, const char *title, const char *name)
 }
 
 /* 1 or 0; -1 if the file says neither or both */
-static int held(int group, const char *name)
+static int is_held(int group, const char *name)
 {
 	char report[512];
 	bool yes, no;
@@ -64,7 +64,7 @@ static const char *missing(int group)
 
 	list[0] = '\0';
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(names[i], "snoop") || held(group, names[i]) == 1)
+		if (!strcmp(names[i], "snoop") || is_held(group, names[i]) == 1)
 			continue;
 		strcat(list, names[i]);
 		strcat(list, " ");
@@ -79,7 +79,7 @@ static bool locked_down(void)
 	return !get(buf, sizeof(buf), LOCKDOWN) && !strstr(buf, "[none]");
 }
 
-static int ecap(__u64 *value)
+static int read_ecap(__u64 *value)
 {
 	char buf[64];
 	int ret = get(buf, sizeof(buf),
@@ -113,9 +113,10 @@ TEST(every_group_names_each_bit_once)
 			 entry->d_name);
 		ASSERT_EQ(0, stat(path, &st));
 		EXPECT_EQ(0444, st.st_mode & 0777);
-		for (unsigned int i = 0; i < ARRAY_SIZE(names); i++)
-			EXPECT_NE(-1, held(atoi(entry->d_name), names[i]))
+		for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+			EXPECT_NE(-1, is_held(atoi(entry->d_name), names[i]))
 				TH_LOG("%s: %s", path, names[i]);
+		}
 		n++;
 	}
 	closedir(dir);
@@ -191,11 +192,11 @@ TEST_F(alone, snoop_and_interrupts_are_what_the_iommu_can)
 {
 	__u64 value;
 
-	if (ecap(&value))
+	if (read_ecap(&value))
 		SKIP(return, NO_ECAP);
-	EXPECT_EQ(!!(value & ECAP_SNOOP), held(self->edu.group, "snoop"));
+	EXPECT_EQ(!!(value & ECAP_SNOOP), is_held(self->edu.group, "snoop"));
 	EXPECT_EQ(!!(value & ECAP_INTREMAP),
-		  held(self->edu.group, "isolated-msi"));
+		  is_held(self->edu.group, "isolated-msi"));
 }
 
 TEST_F(alone, change_is_traced)
@@ -271,13 +272,13 @@ TEST(driver_of_a_sibling)
 		SKIP(return, NO_SHARED);
 	driver_clear(&edu);
 	driver_clear(&nic);
-	EXPECT_EQ(1, held(edu.group, "no-sibling"));
+	EXPECT_EQ(1, is_held(edu.group, "no-sibling"));
 	/* Behind a bridge to PCI there is no port that could have ACS */
-	EXPECT_EQ(1, held(edu.group, "acs"));
+	EXPECT_EQ(1, is_held(edu.group, "acs"));
 	ASSERT_EQ(0, driver_bind(&nic, NIC_DRIVER));
-	EXPECT_EQ(0, held(edu.group, "no-sibling"));
+	EXPECT_EQ(0, is_held(edu.group, "no-sibling"));
 	driver_clear(&nic);
-	EXPECT_EQ(1, held(edu.group, "no-sibling"));
+	EXPECT_EQ(1, is_held(edu.group, "no-sibling"));
 }
 
 /* A device below a root port */
@@ -377,11 +378,11 @@ FIXTURE_TEARDOWN(port)
 
 TEST_F(port, acs_of_the_port)
 {
-	EXPECT_EQ(variant->acs, held(self->edu.group, "acs"))
+	EXPECT_EQ(variant->acs, is_held(self->edu.group, "acs"))
 		TH_LOG("missing: %s", missing(self->edu.group));
 	/* Nothing is above the port */
 	EXPECT_EQ(variant->acs,
-		  held(dev_group(variant->bdf), "acs"));
+		  is_held(dev_group(variant->bdf), "acs"));
 }
 
 TEST_F(port, what_lockdown_says)
