@@ -79,6 +79,11 @@ u32 iommu_owner_domain_bits(const struct iommu_domain *domain)
 	}
 }
 
+static bool ats_trusted(struct pci_dev *pdev)
+{
+	return trust_ats && !pdev->untrusted;
+}
+
 #ifdef CONFIG_PCI
 #define REDIRECT	(PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
 
@@ -98,11 +103,6 @@ static bool redirected(struct pci_dev *pdev)
 	return !port || pci_acs_path_enabled(port, NULL, REDIRECT);
 }
 
-static bool ats_trusted(struct pci_dev *pdev)
-{
-	return trust_ats && !pdev->untrusted;
-}
-
 static u32 pci_bits(struct device *dev)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
@@ -114,6 +114,12 @@ static u32 pci_bits(struct device *dev)
 		bits |= IOMMU_OWNER_ISO_ATS;
 	return bits;
 }
+#else
+static u32 pci_bits(struct device *dev)
+{
+	return 0;
+}
+#endif
 
 /**
  * iommu_owner_refuses_ats() - Has a device to go without ATS?
@@ -145,12 +151,6 @@ bool iommu_owner_refuses_ats(struct device *dev)
 	return true;
 }
 EXPORT_SYMBOL_GPL(iommu_owner_refuses_ats);
-#else
-static u32 pci_bits(struct device *dev)
-{
-	return 0;
-}
-#endif
 
 /*
  * What the interrupts and the bus of @dev hold. There is no ATS and no way
