@@ -8,6 +8,7 @@
 #ifndef __LINUX_IOMMU_OWNER_H
 #define __LINUX_IOMMU_OWNER_H
 
+#include <linux/bits.h>
 #include <linux/err.h>
 #include <linux/iommu.h>
 #include <linux/list.h>
@@ -178,6 +179,79 @@ struct iommu_owner_info {
 	struct iommu_owner_blocker *blockers;
 };
 
+/**
+ * enum iommu_owner_isolation - What keeps a group apart from everything else
+ * @IOMMU_OWNER_ISO_TRANSLATED: The IOMMU translates or blocks all DMA.
+ * @IOMMU_OWNER_ISO_NO_DIRECT: No device has a reserved region that is mapped to
+ *	itself; those that the kernel may take away do not count.
+ * @IOMMU_OWNER_ISO_ISOLATED_MSI: Each device can raise its own interrupts only.
+ * @IOMMU_OWNER_ISO_ACS: Each port above a PCI device sends requests up to the
+ *	IOMMU and nowhere else. Also held without a port above, and by devices
+ *	that are not on a PCI bus.
+ * @IOMMU_OWNER_ISO_NO_SIBLING: No driver uses the DMA API on a device.
+ * @IOMMU_OWNER_ISO_STRICT: What is unmapped is out of reach at once.
+ * @IOMMU_OWNER_ISO_ATS: No device has ATS enabled, or the administrator trusts
+ *	what it says to be translated (iommu_owner.trust_ats).
+ * @IOMMU_OWNER_ISO_SNOOP: The IOMMU can make all DMA coherent with the caches.
+ *	VFIO and iommufd have it do so where it can.
+ * @IOMMU_OWNER_ISO_NO_FOREIGN_PASID: Nobody but the owner has attached a PASID.
+ *
+ * Each is of all devices of the group, and not held if that is not known.
+ */
+enum iommu_owner_isolation {
+	IOMMU_OWNER_ISO_TRANSLATED		= BIT(0),
+	IOMMU_OWNER_ISO_NO_DIRECT		= BIT(1),
+	IOMMU_OWNER_ISO_ISOLATED_MSI		= BIT(2),
+	IOMMU_OWNER_ISO_ACS			= BIT(3),
+	IOMMU_OWNER_ISO_NO_SIBLING		= BIT(4),
+	IOMMU_OWNER_ISO_STRICT			= BIT(5),
+	IOMMU_OWNER_ISO_ATS			= BIT(6),
+	IOMMU_OWNER_ISO_SNOOP			= BIT(7),
+	IOMMU_OWNER_ISO_NO_FOREIGN_PASID	= BIT(8),
+};
+
+#define IOMMU_OWNER_ISO_ALL	(BIT(9) - 1)
+/* Those that a domain decides, and those that each device decides for itself */
+#define IOMMU_OWNER_ISO_DOMAIN	(IOMMU_OWNER_ISO_TRANSLATED | \
+				 IOMMU_OWNER_ISO_STRICT)
+#define IOMMU_OWNER_ISO_DEVICE	(IOMMU_OWNER_ISO_NO_DIRECT | \
+				 IOMMU_OWNER_ISO_ISOLATED_MSI | \
+				 IOMMU_OWNER_ISO_ACS | IOMMU_OWNER_ISO_ATS | \
+				 IOMMU_OWNER_ISO_SNOOP)
+
+/**
+ * struct iommu_owner_isolation_report - One locked view of a group's isolation
+ * @generation: Of the group, see &iommu_owner_info.generation.
+ * @group: Number of the group.
+ * @held: The bits of &enum iommu_owner_isolation that are held.
+ * @missing: All others.
+ */
+struct iommu_owner_isolation_report {
+	u64 generation;
+	int group;
+	u32 held;
+	u32 missing;
+};
+
+/**
+ * struct iommu_owner_lease - Somebody relies on a group staying isolated
+ * @missing: The bits for want of which the lease was refused.
+ * @required: The bits that stay held. This and what follows is private to the
+ *	core.
+ * @holder: Name for reports.
+ * @group: The group, with a reference; NULL in the lease of an owner.
+ * @node: Entry in the leases of the group.
+ * @msi_node: Entry in those of all groups that require isolated interrupts.
+ */
+struct iommu_owner_lease {
+	u32 missing;
+	u32 required;
+	const char *holder;
+	struct iommu_group *group;
+	struct hlist_node node;
+	struct hlist_node msi_node;
+};
+
 #ifdef CONFIG_IOMMU_API
 
 struct iommu_owner *iommu_owner_alloc(enum iommu_owner_kind kind,
@@ -240,6 +314,15 @@ int iommu_owner_snapshot(struct iommu_group *group,
 			 struct iommu_owner_info *info);
 void iommu_owner_snapshot_free(struct iommu_owner_info *info);
 const char *iommu_owner_kind_name(enum iommu_owner_kind kind);
+
+int iommu_owner_isolation(struct device *dev,
+			  struct iommu_owner_isolation_report *report);
+int iommu_owner_isolation_lease(struct device *dev, u32 required,
+				const char *holder,
+				struct iommu_owner_lease *lease);
+void iommu_owner_isolation_put(struct iommu_owner_lease *lease);
+bool iommu_owner_refuses_ats(struct device *dev);
+int iommu_owner_set_unsafe_interrupts(bool *allow, bool value, const char *who);
 
 #else /* !CONFIG_IOMMU_API */
 
@@ -427,6 +510,36 @@ static inline void iommu_owner_snapshot_free(struct iommu_owner_info *info)
 static inline const char *iommu_owner_kind_name(enum iommu_owner_kind kind)
 {
 	return "";
+}
+
+static inline int
+iommu_owner_isolation(struct device *dev,
+		      struct iommu_owner_isolation_report *report)
+{
+	return -ENODEV;
+}
+
+static inline int iommu_owner_isolation_lease(struct device *dev, u32 required,
+					      const char *holder,
+					      struct iommu_owner_lease *lease)
+{
+	return -ENODEV;
+}
+
+static inline void iommu_owner_isolation_put(struct iommu_owner_lease *lease)
+{
+}
+
+static inline bool iommu_owner_refuses_ats(struct device *dev)
+{
+	return false;
+}
+
+static inline int iommu_owner_set_unsafe_interrupts(bool *allow, bool value,
+						    const char *who)
+{
+	*allow = value;
+	return 0;
 }
 
 #endif /* CONFIG_IOMMU_API */

@@ -19,6 +19,7 @@
  *	      fields of struct group_device
  *		iommu_owner::lock, which protects the groups, the watches and
  *		the tokens of an owner
+ *		the lock of the leases, see lease.c
  *
  * Nothing that can call back is run under the mutex of a group: uevents,
  * watches, resets and the release of an owner wait for iommu_owner_end(). Two
@@ -32,6 +33,7 @@
 #include <linux/iommu.h>
 #include <linux/lockdep.h>
 #include <linux/slab.h>
+#include <trace/events/iommu_owner.h>
 
 #include "owner.h"
 
@@ -188,6 +190,8 @@ void iommu_owner_changed(struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 	group->ownership.generation++;
+	if (trace_iommu_owner_isolation_enabled())
+		iommu_owner_trace_isolation(group);
 }
 
 /* Enter a section that may change the ownership or the domain of @group. */
@@ -300,6 +304,7 @@ void iommu_owner_device_removed(struct iommu_owner_section *section)
 	iommu_owner_changed(group);
 	if (!list_empty(&group->devices))
 		return;
+	iommu_owner_forget_leases(group);
 	__iommu_group_remove_pasids(group);
 	if (!own->quieting)
 		own->quarantine = NULL;
@@ -318,7 +323,8 @@ void iommu_owner_device_removed(struct iommu_owner_section *section)
  *
  * Context: May sleep. The lock of @dev is held.
  * Return: 0 if the driver may be probed; -EBUSY if the group has an owner, is
- * in quarantine, or another driver of it has attached a domain or a PASID;
+ * in quarantine, or another driver of it has attached a domain or a PASID, or
+ * a lease requires what the group lacks with @dev or with a driver;
  * -EPROBE_DEFER if the group is not set up yet.
  */
 int iommu_device_use_default_domain(struct device *dev)
@@ -343,6 +349,9 @@ int iommu_device_use_default_domain(struct device *dev)
 		    (group->domain != group->default_domain ||
 		     !xa_empty(&group->pasid_array)))) {
 		iommu_owner_report_refused_probe(group, dev);
+		gdev->refused = true;
+		ret = -EBUSY;
+	} else if (iommu_owner_lease_refuses_probe(group, gdev)) {
 		gdev->refused = true;
 		ret = -EBUSY;
 	} else {
@@ -402,14 +411,36 @@ static void let_go(struct iommu_owner *owner, struct iommu_ownership *own)
 	list_del(&own->node);
 }
 
-/*
- * Make @owner the owner of @group. @lender is the device whose driver lends
- * its own kernel use, or NULL.
- */
-static int take(struct iommu_group *group, struct iommu_owner *owner,
-		struct device *lender)
+static void set_owner(struct iommu_ownership *own, struct iommu_owner *owner)
+{
+	own->owner = iommu_owner_get(owner);
+	own->pid = task_tgid_nr(current);
+	/* It always ends in a zero; a lock costs more than this is worth */
+	memcpy(own->comm, current->comm, sizeof(own->comm));
+}
+
+/* Undo take(). The caller has a reference to @owner. */
+static void give_back(struct iommu_group *group, struct iommu_owner *owner)
 {
 	struct iommu_ownership *own = &group->ownership;
+
+	let_go(owner, own);
+	own->owner = NULL;
+	own->pid = 0;
+	own->comm[0] = '\0';
+	iommu_owner_put(owner);
+	own->quarantine = iommu_owner_attach_default(group);
+}
+
+/*
+ * Make @owner the owner of @group, for a claim or a reservation. @lender is the
+ * device whose driver lends its own kernel use, or NULL.
+ */
+static int take(struct iommu_group *group, struct iommu_owner *owner,
+		struct device *lender, bool claim)
+{
+	struct iommu_ownership *own = &group->ownership;
+	bool isolate;
 	int ret;
 
 	lockdep_assert_held(&group->mutex);
@@ -418,6 +449,11 @@ static int take(struct iommu_group *group, struct iommu_owner *owner,
 		return -ENODEV;
 	if (in_use(group, lender))
 		return -EBUSY;
+
+	isolate = claim && iommu_owner_must_isolate(group, owner);
+	ret = isolate ? iommu_owner_check_isolation(group, owner) : 0;
+	if (ret)
+		return ret;
 
 	ret = __iommu_group_alloc_blocking_domain(group);
 	if (ret)
@@ -432,11 +468,12 @@ static int take(struct iommu_group *group, struct iommu_owner *owner,
 		return ret;
 	}
 
-	own->owner = iommu_owner_get(owner);
-	own->pid = task_tgid_nr(current);
-	/* It always ends in a zero; a lock costs more than this is worth */
-	memcpy(own->comm, current->comm, sizeof(own->comm));
-	return 0;
+	set_owner(own, owner);
+	/* ATS is off now, and the lease keeps it so when the owner attaches */
+	ret = isolate ? iommu_owner_isolate(group, owner) : 0;
+	if (ret)
+		give_back(group, owner);
+	return ret;
 }
 
 static int claim(struct iommu_owner_section *section, struct iommu_owner *owner,
@@ -451,9 +488,11 @@ static int claim(struct iommu_owner_section *section, struct iommu_owner *owner,
 	if (iommu_owner_revoked(owner))
 		ret = -ESTALE;
 	else if (own->owner != owner)
-		ret = take(group, owner, lender);
+		ret = take(group, owner, lender, true);
 	else if (own->ending)
 		ret = -EBUSY;
+	else if (iommu_owner_must_isolate(group, owner))
+		ret = iommu_owner_isolate(group, owner);
 	if (ret) {
 		if (ret == -EBUSY)
 			iommu_owner_report_refused_claim(group, owner->name);
@@ -507,8 +546,10 @@ static int release(struct iommu_owner_section *section,
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EBUSY if a driver or another owner has the group, or it is in
  * quarantine, or the last ownership has not ended yet; -ESTALE if @owner has
- * been revoked; -ENODEV if it has no device or is not set up yet; -ENOMEM; or the
- * error of the IOMMU driver that could not block DMA.
+ * been revoked; -EPERM if the kernel is locked down and the group is not
+ * isolated, see iommu_owner_isolation_lease(); -ENODEV if it has no device or is
+ * not set up yet; -ENOMEM; or the error of the IOMMU driver that could not block
+ * DMA.
  */
 int iommu_owner_claim_group(struct iommu_owner *owner,
 			    struct iommu_group *group)
@@ -640,7 +681,7 @@ int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
 	else if (own->owner == owner)
 		ret = own->ending ? -EBUSY : 0;
 	else
-		ret = may_take ? take(group, owner, NULL) : -EPERM;
+		ret = may_take ? take(group, owner, NULL, false) : -EPERM;
 	if (!ret && !own->reserved) {
 		own->reserved = true;
 		ret = 1;

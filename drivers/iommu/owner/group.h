@@ -6,6 +6,7 @@
 #include <linux/iommu-owner.h>
 
 struct attribute_group;
+struct group_device;
 
 /**
  * struct iommu_ownership - Who has a group
@@ -22,9 +23,13 @@ struct attribute_group;
  * @reserved: @owner keeps the group when its last claim goes.
  * @ending: DMA is blocked for good, but @owner has not gone yet: watches are
  *	told, devices are made quiet.
- * @retry: In quarantine only because a device was in use by another task, or for
- *	want of memory.
+ * @retry: In quarantine only because a device was in use by another task, for
+ *	want of memory, or for a lease.
  * @quieting: That is tried again now, with the mutex dropped: @quarantine stays.
+ * @lease: What the kernel, locked down, demands of @owner.
+ * @leases: That one and those of others.
+ * @required: The bits that @leases require. Also read without the mutex.
+ * @traced: The bits that the last tracepoint told.
  *
  * Protected by the mutex of the group. The kernel's own use is not counted
  * here: it is the set of devices in the group that have a driver recorded.
@@ -43,6 +48,10 @@ struct iommu_ownership {
 	bool ending;
 	bool retry;
 	bool quieting;
+	struct iommu_owner_lease lease;
+	struct hlist_head leases;
+	u32 required;
+	u32 traced;
 };
 
 /**
@@ -66,11 +75,22 @@ void iommu_owner_begin(struct iommu_owner_section *section,
 		       struct iommu_group *group);
 void iommu_owner_end(struct iommu_owner_section *section);
 
+void iommu_owner_changed(struct iommu_group *group);
 int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner);
 bool iommu_owner_group_busy(struct iommu_group *group);
 bool iommu_owner_dma_blocked(struct iommu_group *group);
 void iommu_owner_device_added(struct iommu_group *group);
 void iommu_owner_device_removed(struct iommu_owner_section *section);
+
+/* lease.c; a refusal is logged */
+bool iommu_owner_lease_refuses(struct iommu_group *group, u32 bits,
+			       const char *what);
+bool iommu_owner_lease_refuses_domain(struct iommu_group *group,
+				      const struct iommu_domain *domain);
+bool iommu_owner_lease_refuses_type(struct iommu_group *group,
+				    unsigned int type);
+bool iommu_owner_lease_refuses_default(struct iommu_group *group);
+void iommu_owner_hold_out(struct iommu_group *group, struct group_device *gdev);
 
 extern const struct attribute_group iommu_owner_attr_group;
 

@@ -56,12 +56,40 @@ enum iommu_owner_kind iommu_owner_group_kind(struct iommu_group *group);
 const char *iommu_owner_group_holder(struct iommu_group *group);
 struct group_device *iommu_owner_find_device(struct iommu_group *group,
 					     struct device *dev);
-void iommu_owner_changed(struct iommu_group *group);
 int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
 			bool may_take);
 const struct device_driver *
 iommu_owner_blocking_driver(struct iommu_group *group,
 			    struct group_device *gdev);
+
+/* isolation.c */
+#define IOMMU_OWNER_ISO_NAMES	96	/* bytes that the names of all bits need */
+
+void iommu_owner_isolation_names(u32 bits, char *buf, size_t size);
+u32 iommu_owner_domain_bits(const struct iommu_domain *domain);
+u32 iommu_owner_device_bits(struct device *dev);
+u32 iommu_owner_group_bits(struct iommu_group *group);
+void iommu_owner_isolation_of(struct iommu_group *group,
+			      struct iommu_owner_isolation_report *report);
+void iommu_owner_trace_isolation(struct iommu_group *group);
+ssize_t iommu_owner_isolation_show(struct iommu_group *group, char *buf);
+
+/* lease.c */
+bool iommu_owner_must_isolate(struct iommu_group *group,
+			      struct iommu_owner *owner);
+int iommu_owner_check_isolation(struct iommu_group *group,
+				struct iommu_owner *owner);
+int iommu_owner_isolate(struct iommu_group *group, struct iommu_owner *owner);
+void iommu_owner_end_isolation(struct iommu_group *group);
+void iommu_owner_forget_leases(struct iommu_group *group);
+void iommu_owner_report_lease(struct iommu_group *group, u32 bits,
+			      const char *what);
+bool iommu_owner_lease_refuses_probe(struct iommu_group *group,
+				     struct group_device *gdev);
+#if IS_ENABLED(CONFIG_KUNIT)
+u32 iommu_owner_bus_bits(struct device *dev);
+bool iommu_owner_locked_down(void);
+#endif
 
 /* quiet.c */
 struct group_device *iommu_owner_used_device(struct iommu_group *group);
@@ -121,6 +149,8 @@ void iommu_owner_report_release(struct iommu_group *group,
 				struct iommu_owner *owner);
 void iommu_owner_report_refused_claim(struct iommu_group *group,
 				      const char *who);
+void iommu_owner_report_not_isolated(struct iommu_group *group,
+				     struct iommu_owner *owner, u32 missing);
 void iommu_owner_report_refused_probe(struct iommu_group *group,
 				      struct device *dev);
 void iommu_owner_report_kind(struct iommu_group *group,

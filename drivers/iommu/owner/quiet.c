@@ -25,6 +25,7 @@ static int mark(struct device *dev, bool used)
 	struct iommu_group *group = dev->iommu_group;
 	struct iommu_ownership *own;
 	struct group_device *gdev;
+	int ret;
 
 	if (!group)
 		return -ENODEV;
@@ -36,6 +37,13 @@ static int mark(struct device *dev, bool used)
 	own = &group->ownership;
 	if (used && (!own->owner || own->ending))
 		return -ESTALE;
+	if (used && gdev->held_out)
+		return -EBUSY;
+	if (used && iommu_owner_must_isolate(group, own->owner)) {
+		ret = iommu_owner_isolate(group, own->owner);
+		if (ret)
+			return ret;
+	}
 	gdev->used = used;
 	return 0;
 }
@@ -46,11 +54,13 @@ static int mark(struct device *dev, bool used)
  *
  * At the end of the ownership the device is made quiet before anything else
  * can use it. Who is refused must not give access: nobody would make the device
- * quiet afterwards.
+ * quiet afterwards. May be called for each user.
  *
  * Context: May sleep. Takes the mutex of the group.
  * Return: 0; -ENODEV if @dev has no group; -ESTALE if the group has no owner, or
- * its ownership is ending.
+ * its ownership is ending; -EBUSY if @dev has joined the group while a lease
+ * requires what it lacks; -EPERM if the kernel has been locked down since the
+ * group was claimed, and it is not isolated; -ENOMEM.
  */
 int iommu_owner_device_used(struct device *dev)
 {
@@ -192,7 +202,7 @@ const char *iommu_owner_quiet_group(struct iommu_group *group,
 
 /*
  * The last step of an end. Return what keeps the group in quarantine; memory may
- * be there for the next who wants the group.
+ * be there for the next who wants the group, and a lease be gone.
  */
 const char *iommu_owner_attach_default(struct iommu_group *group)
 {
@@ -202,6 +212,10 @@ const char *iommu_owner_attach_default(struct iommu_group *group)
 
 	if (list_empty(&group->devices))
 		return NULL;
+	if (iommu_owner_lease_refuses_default(group)) {
+		group->ownership.retry = true;
+		return "a lease keeps the default domain away";
+	}
 	ret = __iommu_group_set_domain_internal(group, group->default_domain,
 						0);
 	if (!ret)
@@ -273,7 +287,7 @@ EXPORT_SYMBOL_GPL(iommu_owner_quarantine_group);
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EINVAL if @group is not in quarantine; -EBUSY if another task is
- * making its devices quiet now; or the error of the IOMMU driver that could not
+ * making its devices quiet now, or a lease keeps the default domain away; or the error of the IOMMU driver that could not
  * attach the default domain: the quarantine goes on.
  */
 int iommu_owner_clear_quarantine(struct iommu_group *group)
@@ -284,6 +298,9 @@ int iommu_owner_clear_quarantine(struct iommu_group *group)
 
 	iommu_owner_begin(&section, group);
 	if (own->quieting) {
+		ret = -EBUSY;
+	} else if (own->quarantine && !own->owner &&
+		   iommu_owner_lease_refuses_default(group)) {
 		ret = -EBUSY;
 	} else if (own->quarantine && !own->owner) {
 		ret = __iommu_group_set_domain_internal(group,

@@ -124,6 +124,19 @@ void iommu_owner_report_refused_claim(struct iommu_group *group,
 				    own->owner ? own->comm : "-", own->pid);
 }
 
+void iommu_owner_report_not_isolated(struct iommu_group *group,
+				     struct iommu_owner *owner, u32 missing)
+{
+	char names[IOMMU_OWNER_ISO_NAMES];
+
+	lockdep_assert_held(&group->mutex);
+	trace_refusal(group, "", owner->name);
+	iommu_owner_isolation_names(missing, names, sizeof(names));
+	pr_warn_ratelimited("group %d: %s (%s, pid %d) refused: the kernel is locked down, and the group is not isolated: %s missing\n",
+			    group->id, owner->name, current->comm,
+			    task_tgid_nr(current), names);
+}
+
 #define KIND_CHANGES	14
 
 /**
@@ -436,12 +449,16 @@ static ssize_t quarantine_store(struct iommu_group *group, const char *buf,
 static struct iommu_group_attribute owner_attr_quarantine =
 	__ATTR(quarantine, 0644, quarantine_show, quarantine_store);
 
+static struct iommu_group_attribute owner_attr_isolation =
+	__ATTR(isolation, 0444, iommu_owner_isolation_show, NULL);
+
 static struct attribute *owner_attrs[] = {
 	&owner_attr_kind.attr,
 	&owner_attr_holder.attr,
 	&owner_attr_generation.attr,
 	&owner_attr_blockers.attr,
 	&owner_attr_quarantine.attr,
+	&owner_attr_isolation.attr,
 	NULL
 };
 

@@ -197,6 +197,7 @@ static void forget_owner(struct iommu_group *group)
 
 	lockdep_assert_held(&group->mutex);
 
+	iommu_owner_end_isolation(group);
 	own->owner = NULL;
 	own->ending = false;
 	own->pid = 0;

@@ -14,6 +14,16 @@ TRACE_DEFINE_ENUM(IOMMU_OWNER_USER);
 TRACE_DEFINE_ENUM(IOMMU_OWNER_RESERVED);
 TRACE_DEFINE_ENUM(IOMMU_OWNER_QUARANTINE);
 
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_TRANSLATED);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_NO_DIRECT);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_ISOLATED_MSI);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_ACS);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_NO_SIBLING);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_STRICT);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_ATS);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_SNOOP);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_NO_FOREIGN_PASID);
+
 #define show_iommu_owner_kind(kind)				\
 	__print_symbolic(kind,					\
 		{ IOMMU_OWNER_KERNEL,		"kernel" },	\
@@ -81,6 +91,40 @@ TRACE_EVENT(iommu_owner_refuse,
 		  __entry->group, __get_str(device), __get_str(who),
 		  show_iommu_owner_kind(__entry->kind), __get_str(holder),
 		  __entry->pid)
+);
+
+#define show_iommu_owner_isolation(bits)				\
+	__print_flags(bits, " ",					\
+		{ IOMMU_OWNER_ISO_TRANSLATED,		"translated" },	\
+		{ IOMMU_OWNER_ISO_NO_DIRECT,		"no-direct" },	\
+		{ IOMMU_OWNER_ISO_ISOLATED_MSI,		"isolated-msi" }, \
+		{ IOMMU_OWNER_ISO_ACS,			"acs" },	\
+		{ IOMMU_OWNER_ISO_NO_SIBLING,		"no-sibling" },	\
+		{ IOMMU_OWNER_ISO_STRICT,		"strict" },	\
+		{ IOMMU_OWNER_ISO_ATS,			"ats" },	\
+		{ IOMMU_OWNER_ISO_SNOOP,		"snoop" },	\
+		{ IOMMU_OWNER_ISO_NO_FOREIGN_PASID,	"no-foreign-pasid" })
+
+/* old: what this event told of the group before, nothing the first time */
+TRACE_EVENT(iommu_owner_isolation,
+	TP_PROTO(int group, u32 old, u32 new, u64 generation),
+	TP_ARGS(group, old, new, generation),
+	TP_STRUCT__entry(
+		__field(int, group)
+		__field(u32, old)
+		__field(u32, new)
+		__field(u64, generation)
+	),
+	TP_fast_assign(
+		__entry->group = group;
+		__entry->old = old;
+		__entry->new = new;
+		__entry->generation = generation;
+	),
+	TP_printk("group=%d old=(%s) new=(%s) generation=%llu",
+		  __entry->group, show_iommu_owner_isolation(__entry->old),
+		  show_iommu_owner_isolation(__entry->new),
+		  __entry->generation)
 );
 
 #endif /* _TRACE_IOMMU_OWNER_H */

@@ -29,8 +29,13 @@ static atomic_t live_domains;
 static atomic_t freed_in_use;
 static atomic_t serial;
 static atomic_t complaints;
+static const char *listen_for;
+static atomic_t heard;
 static struct tracepoint *console_tp;
 static const char *fail_alloc_letters;
+static unsigned int default_type;
+static bool locked_down;
+static atomic_t lockdown_asked;
 
 static struct mock_domain *to_mock_domain(struct iommu_domain *domain)
 {
@@ -136,7 +141,13 @@ static struct iommu_domain *mock_domain_alloc_paging(struct device *dev)
 
 static int mock_def_domain_type(struct device *dev)
 {
-	return IOMMU_DOMAIN_IDENTITY;
+	return default_type;
+}
+
+static bool mock_capable(struct device *dev, enum iommu_cap cap)
+{
+	return cap == IOMMU_CAP_ENFORCE_CACHE_COHERENCY &&
+	       !to_mock_device(dev)->incoherent;
 }
 
 static struct iommu_device *mock_probe_device(struct device *dev)
@@ -184,6 +195,7 @@ static const struct iommu_ops mock_iommu_ops = {
 	.domain_alloc = mock_domain_alloc,
 	.domain_alloc_paging = mock_domain_alloc_paging,
 	.def_domain_type = mock_def_domain_type,
+	.capable = mock_capable,
 	.probe_device = mock_probe_device,
 	.release_device = mock_release_device,
 	.device_group = mock_device_group,
@@ -252,6 +264,10 @@ static const struct bus_type mock_bus = {
 
 static void see_console(void *data, const char *text, size_t len)
 {
+	const char *part = READ_ONCE(listen_for);
+
+	if (part && strnstr(text, part, len))
+		atomic_inc(&heard);
 	if (strnstr(text, "WARNING: ", len) || strnstr(text, "BUG: ", len))
 		atomic_inc(&complaints);
 }
@@ -279,6 +295,20 @@ static void stop_listening(void)
 	tracepoint_probe_unregister(console_tp, see_console, NULL);
 	tracepoint_synchronize_unregister();
 	console_tp = NULL;
+}
+
+/* Count what the kernel prints with @part in it, until the test ends. */
+void mock_listen(struct kunit *test, const char *part)
+{
+	if (!console_tp)
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+	atomic_set(&heard, 0);
+	WRITE_ONCE(listen_for, part);
+}
+
+unsigned int mock_heard(void)
+{
+	return atomic_xchg(&heard, 0);
 }
 
 int mock_suite_init(struct kunit_suite *suite)
@@ -357,6 +387,8 @@ struct mock_device *mock_device_alloc(struct kunit *test,
 	mdev = kzalloc(sizeof(*mdev), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, mdev);
 
+	mdev->bus_bits = IOMMU_OWNER_ISO_ISOLATED_MSI | IOMMU_OWNER_ISO_ACS |
+			 IOMMU_OWNER_ISO_ATS;
 	mdev->dev.bus = &mock_bus;
 	mdev->dev.release = device_release;
 	device_initialize(&mdev->dev);
@@ -427,6 +459,39 @@ static int mock_quiet(struct device *dev, bool locked)
 		return 0;
 	mdev->quiet_errors--;
 	return mdev->quiet_error;
+}
+
+/* The mock bus has no interrupts, no ports and no ATS. */
+static u32 mock_bus_bits(struct device *dev)
+{
+	struct mock_device *mdev = to_mock_device(dev);
+
+	mdev->bits_asked++;
+	return mdev->bus_bits;
+}
+
+static bool mock_locked_down(void)
+{
+	atomic_inc(&lockdown_asked);
+	return READ_ONCE(locked_down);
+}
+
+/* Is the kernel locked down, until the test ends? */
+void mock_lock_down(bool locked)
+{
+	WRITE_ONCE(locked_down, locked);
+}
+
+/* How often somebody has asked since the last time */
+unsigned int mock_lockdown_asked(void)
+{
+	return atomic_xchg(&lockdown_asked, 0);
+}
+
+/* The type of default domains from now on, or 0 for any, until the test ends */
+void mock_default_type(unsigned int type)
+{
+	default_type = type;
 }
 
 /* Let the next @count attempts to make @mdev quiet fail. */
@@ -613,6 +678,95 @@ static struct kernfs_node *walk(struct kernfs_node *from, const char *name)
 	return to;
 }
 
+static struct kernfs_node *group_file(struct kunit *test,
+				      struct iommu_group *group,
+				      const char *dir, const char *name)
+{
+	struct kernfs_node *node = group->kobj.sd;
+
+	kernfs_get(node);
+	if (dir)
+		node = walk(node, dir);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, node, "%s", dir);
+	node = walk(node, name);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, node, "%s", name);
+	return node;
+}
+
+/* Read a file of @group, in @dir or directly, as sysfs would for a reader. */
+ssize_t mock_read_attribute(struct kunit *test, struct iommu_group *group,
+			    const char *dir, const char *name, umode_t *mode,
+			    char *buf)
+{
+	struct kernfs_node *file = group_file(test, group, dir, name);
+	ssize_t ret;
+
+	*mode = file->mode & 0777;
+	ret = group->kobj.ktype->sysfs_ops->show(&group->kobj, file->priv, buf);
+	kernfs_put(file);
+	return ret;
+}
+
+ssize_t mock_write_attribute(struct kunit *test, struct iommu_group *group,
+			     const char *dir, const char *name,
+			     const char *text)
+{
+	struct kernfs_node *file = group_file(test, group, dir, name);
+	ssize_t ret;
+
+	ret = group->kobj.ktype->sysfs_ops->store(&group->kobj, file->priv,
+						  text, strlen(text));
+	kernfs_put(file);
+	return ret;
+}
+
+/* Tracepoints */
+
+struct tracer {
+	const char *name;
+	void *probe;
+	void *data;
+	struct tracepoint *tp;
+};
+
+static void match_tracepoint(struct tracepoint *tp, void *priv)
+{
+	struct tracer *tracer = priv;
+
+	if (!strcmp(tp->name, tracer->name))
+		tracer->tp = tp;
+}
+
+static void stop_tracing(void *priv)
+{
+	struct tracer *tracer = priv;
+
+	tracepoint_probe_unregister(tracer->tp, tracer->probe, tracer->data);
+	tracepoint_synchronize_unregister();
+}
+
+/*
+ * Call @probe for each event, until the test ends. Found by name: the
+ * tracepoints are not exported to modules.
+ */
+void mock_trace(struct kunit *test, const char *name, void *probe, void *data)
+{
+	struct tracer *tracer;
+
+	tracer = kunit_kzalloc(test, sizeof(*tracer), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, tracer);
+	tracer->name = name;
+	tracer->probe = probe;
+	tracer->data = data;
+
+	for_each_kernel_tracepoint(match_tracepoint, tracer);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, tracer->tp, "%s", name);
+	KUNIT_ASSERT_EQ(test, 0,
+			tracepoint_probe_register(tracer->tp, probe, data));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, stop_tracing, tracer));
+}
+
 /* Write to a file in /sys/module/iommu_owner/parameters. */
 void mock_set_parameter(struct kunit *test, const char *name,
 			const char *value)
@@ -696,8 +850,15 @@ int mock_init(struct kunit *test)
 	mock->tainted = kernel_tainted();
 	atomic_set(&complaints, 0);
 	fail_alloc_letters = NULL;
+	default_type = IOMMU_DOMAIN_IDENTITY;
+	locked_down = false;
+	listen_for = NULL;
+	atomic_set(&lockdown_asked, 0);
 	test->priv = mock;
 	kunit_activate_static_stub(test, iommu_owner_quiet, mock_quiet);
+	kunit_activate_static_stub(test, iommu_owner_bus_bits, mock_bus_bits);
+	kunit_activate_static_stub(test, iommu_owner_locked_down,
+				   mock_locked_down);
 	return 0;
 }
 

@@ -44,6 +44,9 @@ struct mock_domain;
  * @history: All domains that have been attached, in order, by letter.
  * @length: Of @history.
  * @direct: The device has a direct-mapped reserved region.
+ * @incoherent: The IOMMU cannot make the DMA of the device coherent.
+ * @bus_bits: What its interrupts and its bus hold; all there is at first.
+ * @bits_asked: How often the core wanted to know.
  * @fail_letter: Attaches of this kind of domain fail with -EIO ...
  * @fail_count: ... so many times.
  * @fail_error: ... or with this, if it is not 0.
@@ -66,6 +69,9 @@ struct mock_device {
 	char history[MOCK_HISTORY];
 	unsigned int length;
 	bool direct;
+	bool incoherent;
+	u32 bus_bits;
+	unsigned int bits_asked;
 	char fail_letter;
 	unsigned int fail_count;
 	int fail_error;
@@ -180,6 +186,20 @@ struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),
 				void *arg);
 bool mock_thread_done(struct mock_thread *thread);
 void mock_thread_join(struct mock_thread *thread);
+
+void mock_listen(struct kunit *test, const char *part);
+unsigned int mock_heard(void);
+void mock_default_type(unsigned int type);
+void mock_lock_down(bool locked);
+unsigned int mock_lockdown_asked(void);
+
+ssize_t mock_read_attribute(struct kunit *test, struct iommu_group *group,
+			    const char *dir, const char *name, umode_t *mode,
+			    char *buf);
+ssize_t mock_write_attribute(struct kunit *test, struct iommu_group *group,
+			     const char *dir, const char *name,
+			     const char *text);
+void mock_trace(struct kunit *test, const char *name, void *probe, void *data);
 
 void mock_set_parameter(struct kunit *test, const char *name,
 			const char *value);

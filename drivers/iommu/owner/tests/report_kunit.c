@@ -2,9 +2,6 @@
 /*
  * KUnit tests: snapshots, sysfs attributes and tracepoints
  */
-#include <linux/kernfs.h>
-#include <linux/tracepoint.h>
-
 #include "mock.h"
 
 static void kinds_have_names(struct kunit *test)
@@ -195,6 +192,8 @@ static void generation_moves_with_each_change(struct kunit *test)
 	EXPECT_MOVES(iommu_detach_group(domain, g));
 	EXPECT_MOVES(mock_unbind(mdev));
 	EXPECT_MOVES(iommu_owner_claim_group(a, g));
+	EXPECT_MOVES(iommu_owner_attach_group(a, domain, g));
+	EXPECT_MOVES(iommu_owner_detach_group(a, domain, g));
 	EXPECT_MOVES(iommu_owner_claim_group(a, g));
 	EXPECT_MOVES(iommu_owner_release_group(a, g));
 	EXPECT_MOVES(iommu_owner_reserve_group(a, g));
@@ -230,7 +229,7 @@ static void generation_stays_without_change(struct kunit *test)
 	EXPECT_STAYS(iommu_owner_release_group(b, g));
 	EXPECT_STAYS(iommu_owner_unreserve_group(b, g));
 	EXPECT_STAYS(iommu_owner_quarantine_group(b, g));
-	EXPECT_STAYS(iommu_owner_attach_group(a, domain, g));
+	EXPECT_STAYS(iommu_owner_attach_group(b, domain, g));
 	EXPECT_STAYS(iommu_owner_detach_group(a, domain, g));
 	EXPECT_STAYS(iommu_attach_group(domain, g));
 	EXPECT_STAYS(mock_bind(nic, mdev));
@@ -238,43 +237,10 @@ static void generation_stays_without_change(struct kunit *test)
 
 /* sysfs */
 
-static struct kernfs_node *owner_file(struct kunit *test,
-				      struct iommu_group *group,
-				      const char *name)
+static ssize_t write_quarantine(struct kunit *test, struct iommu_group *group,
+				const char *text)
 {
-	struct kernfs_node *dir, *file;
-
-	dir = kernfs_find_and_get(group->kobj.sd, "owner");
-	KUNIT_ASSERT_NOT_NULL(test, dir);
-	file = kernfs_find_and_get(dir, name);
-	kernfs_put(dir);
-	KUNIT_ASSERT_NOT_NULL_MSG(test, file, "%s", name);
-	return file;
-}
-
-/* Read a file of the group, as sysfs would for a reader. */
-static ssize_t read_attribute(struct kunit *test, struct iommu_group *group,
-			      const char *name, umode_t *mode, char *buf)
-{
-	struct kernfs_node *file = owner_file(test, group, name);
-	ssize_t ret;
-
-	*mode = file->mode & 0777;
-	ret = group->kobj.ktype->sysfs_ops->show(&group->kobj, file->priv, buf);
-	kernfs_put(file);
-	return ret;
-}
-
-static ssize_t write_attribute(struct kunit *test, struct iommu_group *group,
-			       const char *name, const char *text)
-{
-	struct kernfs_node *file = owner_file(test, group, name);
-	ssize_t ret;
-
-	ret = group->kobj.ktype->sysfs_ops->store(&group->kobj, file->priv,
-						  text, strlen(text));
-	kernfs_put(file);
-	return ret;
+	return mock_write_attribute(test, group, "owner", "quarantine", text);
 }
 
 static void free_page_action(void *buf)
@@ -293,7 +259,7 @@ static void expect_attribute(struct kunit *test, struct iommu_group *group,
 	KUNIT_ASSERT_NOT_NULL(test, buf);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, free_page_action, buf));
-	len = read_attribute(test, group, name, &mode, buf);
+	len = mock_read_attribute(test, group, "owner", name, &mode, buf);
 	KUNIT_EXPECT_EQ(test, (ssize_t)strlen(want), len);
 	KUNIT_EXPECT_STREQ(test, want, buf);
 	KUNIT_EXPECT_EQ_MSG(test, want_mode, mode, "%s", name);
@@ -363,12 +329,12 @@ static void quarantine_is_shown_and_cleared(struct kunit *test)
 
 	expect_attribute(test, group, "quarantine", 0644, "\n");
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			write_attribute(test, group, "quarantine", "clear"));
+			write_quarantine(test, group, "clear"));
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	expect_attribute(test, group, "quarantine", 0644, "\n");
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			write_attribute(test, group, "quarantine", "clear"));
+			write_quarantine(test, group, "clear"));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
@@ -378,15 +344,15 @@ static void quarantine_is_shown_and_cleared(struct kunit *test)
 			 "a device cannot be made quiet\n");
 	for (unsigned int i = 0; i < ARRAY_SIZE(wrong); i++)
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
-				    write_attribute(test, group, "quarantine",
-						    wrong[i]), "%s", wrong[i]);
+				    write_quarantine(test, group,
+						     wrong[i]), "%s", wrong[i]);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
 
 	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
 	KUNIT_EXPECT_EQ(test, -EIO,
-			write_attribute(test, group, "quarantine", "clear\n"));
+			write_quarantine(test, group, "clear\n"));
 	KUNIT_EXPECT_EQ(test, 6,
-			write_attribute(test, group, "quarantine", "clear\n"));
+			write_quarantine(test, group, "clear\n"));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	expect_attribute(test, group, "quarantine", 0644, "\n");
@@ -434,52 +400,16 @@ static void see_refusal(void *data, int group, const char *device,
 	strscpy(traced->holder, holder);
 }
 
-struct tracer {
-	const char *name;
-	void *probe;
-	struct traced *traced;
-	struct tracepoint *tp;
-};
-
-static void match_tracepoint(struct tracepoint *tp, void *priv)
-{
-	struct tracer *tracer = priv;
-
-	if (!strcmp(tp->name, tracer->name))
-		tracer->tp = tp;
-}
-
-static void stop_tracing(void *priv)
-{
-	struct tracer *tracer = priv;
-
-	tracepoint_probe_unregister(tracer->tp, tracer->probe, tracer->traced);
-	tracepoint_synchronize_unregister();
-}
-
-/* Found by name: the tracepoints are not exported to modules. */
 static struct traced *trace(struct kunit *test, struct iommu_group *group,
 			    const char *name, void *probe)
 {
-	struct tracer *tracer;
+	struct traced *traced;
 
-	tracer = kunit_kzalloc(test, sizeof(*tracer), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, tracer);
-	tracer->traced = kunit_kzalloc(test, sizeof(*tracer->traced),
-				       GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, tracer->traced);
-	tracer->traced->group = iommu_group_id(group);
-	tracer->name = name;
-	tracer->probe = probe;
-
-	for_each_kernel_tracepoint(match_tracepoint, tracer);
-	KUNIT_ASSERT_NOT_NULL_MSG(test, tracer->tp, "%s", name);
-	KUNIT_ASSERT_EQ(test, 0,
-			tracepoint_probe_register(tracer->tp, probe,
-						  tracer->traced));
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, stop_tracing, tracer));
-	return tracer->traced;
+	traced = kunit_kzalloc(test, sizeof(*traced), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, traced);
+	traced->group = iommu_group_id(group);
+	mock_trace(test, name, probe, traced);
+	return traced;
 }
 
 static void claims_and_releases_are_traced(struct kunit *test)

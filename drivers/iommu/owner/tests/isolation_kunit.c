@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests: the report of the isolation of a group, bit by bit
+ */
+#include "mock.h"
+
+#define BIT_OF(name)	IOMMU_OWNER_ISO_##name
+
+/* A device whose group holds all bits */
+static struct mock_device *isolated_device(struct kunit *test)
+{
+	mock_default_type(IOMMU_DOMAIN_UNMANAGED);
+	return mock_pasid_device(test, NULL);
+}
+
+static u32 held(struct mock_device *mdev)
+{
+	struct iommu_owner_isolation_report report;
+
+	if (iommu_owner_isolation(&mdev->dev, &report))
+		return U32_MAX;
+	return report.held;
+}
+
+static void all_bits_can_be_held(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner_isolation_report report;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_isolation(&mdev->dev, &report));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, report.held);
+	KUNIT_EXPECT_EQ(test, 0, report.missing);
+	KUNIT_EXPECT_EQ(test, iommu_group_id(mdev->group), report.group);
+	KUNIT_EXPECT_EQ(test, mock_generation(mdev->group), report.generation);
+}
+
+static void device_without_group(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device_alloc(test, NULL, 0);
+	struct iommu_owner_isolation_report report = { .held = U32_MAX };
+
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			iommu_owner_isolation(&mdev->dev, &report));
+	KUNIT_EXPECT_EQ(test, 0, report.held);
+}
+
+/* What a device lacks, its group lacks, whichever of its devices that is */
+
+struct lack {
+	const char *name;
+	u32 bits;
+	bool direct;
+	bool incoherent;
+	u32 bus_bits;
+};
+
+static const struct lack lacks[] = {
+	{ "no_direct", BIT_OF(NO_DIRECT), .direct = true },
+	{ "snoop", BIT_OF(SNOOP), .incoherent = true },
+	{ "isolated_msi", BIT_OF(ISOLATED_MSI), .bus_bits = BIT_OF(ISOLATED_MSI) },
+	{ "acs", BIT_OF(ACS), .bus_bits = BIT_OF(ACS) },
+	{ "ats", BIT_OF(ATS), .bus_bits = BIT_OF(ATS) },
+};
+
+static void lack_desc(const struct lack *lack, char *desc)
+{
+	strscpy(desc, lack->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(lack, lacks, lack_desc);
+
+static void bit_of_any_device(struct kunit *test)
+{
+	const struct lack *lack = test->param_value;
+	struct mock_device *first = isolated_device(test);
+	struct mock_device *second = mock_device_alloc(test, first->group, 0);
+	struct mock_device *third;
+
+	second->direct = lack->direct;
+	second->incoherent = lack->incoherent;
+	second->bus_bits &= ~lack->bus_bits;
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(second));
+	third = mock_device(test, first->group);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~lack->bits, held(first));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~lack->bits, held(third));
+
+	mock_device_del(second);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(first));
+}
+
+/* Types that are not known hold nothing */
+
+struct domain_type {
+	const char *name;
+	unsigned int type;
+	u32 missing;
+};
+
+#define NO_DOMAIN_BIT	(BIT_OF(TRANSLATED) | BIT_OF(STRICT))
+
+static const struct domain_type domain_types[] = {
+	{ "blocked", IOMMU_DOMAIN_BLOCKED, 0 },
+	{ "identity", IOMMU_DOMAIN_IDENTITY, BIT_OF(TRANSLATED) },
+	{ "unmanaged", IOMMU_DOMAIN_UNMANAGED, 0 },
+	{ "dma", IOMMU_DOMAIN_DMA, 0 },
+	{ "dma_fq", IOMMU_DOMAIN_DMA_FQ, BIT_OF(STRICT) },
+	{ "sva", IOMMU_DOMAIN_SVA, 0 },
+	{ "nested", IOMMU_DOMAIN_NESTED, 0 },
+	{ "platform", IOMMU_DOMAIN_PLATFORM, NO_DOMAIN_BIT },
+	{ "later", 1U << 20, NO_DOMAIN_BIT },
+};
+
+static void type_desc(const struct domain_type *type, char *desc)
+{
+	strscpy(desc, type->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(domain_type, domain_types, type_desc);
+
+static void bits_of_the_domain(struct kunit *test)
+{
+	const struct domain_type *type = test->param_value;
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_domain *domain = mdev->group->domain;
+	unsigned int was = domain->type;
+
+	domain->type = type->type;
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~type->missing,
+			held(mdev));
+	domain->type = was;
+}
+
+static void identity_default_domain(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(TRANSLATED),
+			held(mdev));
+	/* The blocking domain of an owner translates */
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(TRANSLATED),
+			held(mdev));
+}
+
+/* A crash kernel goes on with what the kernel before it has set up */
+static void deferred_attach_is_unknown(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+
+	mdev->dev.iommu->attach_deferred = 1;
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(TRANSLATED),
+			held(mdev));
+	mdev->dev.iommu->attach_deferred = 0;
+}
+
+static void sibling_with_a_driver(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_driver *user = mock_driver(test, "mock_user", true);
+	struct mock_device *mdev = isolated_device(test);
+	struct mock_device *sibling = mock_device(test, mdev->group);
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(user, mdev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, sibling));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(NO_SIBLING),
+			held(mdev));
+	mock_unbind(sibling);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+}
+
+static void driver_that_hands_over(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(NO_SIBLING),
+			held(mdev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_handover_device(a, &mdev->dev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_device(a, &mdev->dev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(NO_SIBLING),
+			held(mdev));
+}
+
+static void pasid_of_the_kernel(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	u64 before = mock_generation(mdev->group);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_attach_device_pasid(domain, &mdev->dev, 1, NULL));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(NO_FOREIGN_PASID),
+			held(mdev));
+	KUNIT_EXPECT_GT(test, mock_generation(mdev->group), before);
+	before = mock_generation(mdev->group);
+	iommu_detach_device_pasid(domain, &mdev->dev, 1);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+	KUNIT_EXPECT_GT(test, mock_generation(mdev->group), before);
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_attach_device_pasid(a, domain, &mdev->dev,
+							1, NULL));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+}
+
+/* sysfs */
+
+static void free_page_action(void *buf)
+{
+	free_page((unsigned long)buf);
+}
+
+static void expect_file(struct kunit *test, struct iommu_group *group,
+			const char *want)
+{
+	char *buf = (char *)get_zeroed_page(GFP_KERNEL);
+	umode_t mode;
+	ssize_t len;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, free_page_action, buf));
+	len = mock_read_attribute(test, group, "owner", "isolation", &mode,
+				  buf);
+	KUNIT_EXPECT_EQ(test, (ssize_t)strlen(want), len);
+	KUNIT_EXPECT_STREQ(test, want, buf);
+	KUNIT_EXPECT_EQ(test, 0444, mode);
+}
+
+static void file_names_the_bits(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_group *group = mdev->group;
+
+	expect_file(test, group,
+		    "held: translated no-direct isolated-msi acs no-sibling strict ats snoop no-foreign-pasid\n"
+		    "missing:\n");
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	mdev->bus_bits &= ~(BIT_OF(ISOLATED_MSI) | BIT_OF(ATS));
+	expect_file(test, group,
+		    "held: translated no-direct acs strict snoop no-foreign-pasid\n"
+		    "missing: isolated-msi no-sibling ats\n");
+	mock_unbind(mdev);
+
+	mock_device_del(mdev);
+	expect_file(test, group,
+		    "held:\n"
+		    "missing: translated no-direct isolated-msi acs no-sibling strict ats snoop no-foreign-pasid\n");
+}
+
+/* The tracepoint */
+
+struct traced {
+	int group;
+	unsigned int count;
+	u32 old;
+	u32 new;
+	u64 generation;
+};
+
+static void see_isolation(void *data, int group, u32 old, u32 new,
+			  u64 generation)
+{
+	struct traced *traced = data;
+
+	if (traced->group != group)
+		return;
+	traced->count++;
+	traced->old = old;
+	traced->new = new;
+	traced->generation = generation;
+}
+
+static void changes_are_traced(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct traced *traced;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+
+	traced = kunit_kzalloc(test, sizeof(*traced), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, traced);
+	traced->group = iommu_group_id(mdev->group);
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	mock_trace(test, "iommu_owner_isolation", see_isolation, traced);
+	mock_unbind(mdev);
+	KUNIT_EXPECT_EQ(test, 1, traced->count);
+	KUNIT_EXPECT_EQ(test, 0, traced->old);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, traced->new);
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 2, traced->count);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, traced->old);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(NO_SIBLING),
+			traced->new);
+	KUNIT_EXPECT_EQ(test, mock_generation(mdev->group), traced->generation);
+	mock_unbind(mdev);
+	KUNIT_EXPECT_EQ(test, 3, traced->count);
+
+	/* Changes that leave the bits as they are */
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 3, traced->count);
+}
+
+/* Nobody asks, nobody pays */
+static void claim_computes_nothing(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mdev->bits_asked = 0;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, mdev->bits_asked);
+	held(mdev);
+	KUNIT_EXPECT_EQ(test, 1, mdev->bits_asked);
+}
+
+static struct kunit_case isolation_cases[] = {
+	KUNIT_CASE(all_bits_can_be_held),
+	KUNIT_CASE(device_without_group),
+	KUNIT_CASE_PARAM(bit_of_any_device, lack_gen_params),
+	KUNIT_CASE_PARAM(bits_of_the_domain, domain_type_gen_params),
+	KUNIT_CASE(identity_default_domain),
+	KUNIT_CASE(deferred_attach_is_unknown),
+	KUNIT_CASE(sibling_with_a_driver),
+	KUNIT_CASE(driver_that_hands_over),
+	KUNIT_CASE(pasid_of_the_kernel),
+	KUNIT_CASE(file_names_the_bits),
+	KUNIT_CASE(changes_are_traced),
+	KUNIT_CASE(claim_computes_nothing),
+	{}
+};
+
+static struct kunit_suite isolation_suite = {
+	.name = "iommu_owner_isolation",
+	.suite_init = mock_suite_init,
+	.suite_exit = mock_suite_exit,
+	.init = mock_init,
+	.exit = mock_exit,
+	.test_cases = isolation_cases,
+};
+
+kunit_test_suite(isolation_suite);

@@ -1,0 +1,868 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests: leases of isolation, what they refuse, and what lockdown demands
+ */
+#include <linux/delay.h>
+
+#include "mock.h"
+
+#define BIT_OF(name)	IOMMU_OWNER_ISO_##name
+#define NO_DEFAULT	"a lease keeps the default domain away"
+
+/* A device whose group holds all bits */
+static struct mock_device *isolated_device(struct kunit *test)
+{
+	mock_default_type(IOMMU_DOMAIN_UNMANAGED);
+	return mock_pasid_device(test, NULL);
+}
+
+static u32 held(struct mock_device *mdev)
+{
+	struct iommu_owner_isolation_report report;
+
+	if (iommu_owner_isolation(&mdev->dev, &report))
+		return U32_MAX;
+	return report.held;
+}
+
+static ssize_t store_type(struct kunit *test, struct iommu_group *group,
+			  const char *type)
+{
+	return mock_write_attribute(test, group, NULL, "type", type);
+}
+
+static void put_action(void *lease)
+{
+	iommu_owner_isolation_put(lease);
+}
+
+/* A lease that is put when the test has ended, at the latest */
+static struct iommu_owner_lease *lease_new(struct kunit *test)
+{
+	struct iommu_owner_lease *lease;
+
+	lease = kunit_kzalloc(test, sizeof(*lease), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, lease);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, put_action, lease));
+	return lease;
+}
+
+static struct iommu_owner_lease *take(struct kunit *test,
+				      struct mock_device *mdev, u32 required)
+{
+	struct iommu_owner_lease *lease = lease_new(test);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_isolation_lease(&mdev->dev, required,
+						    "tdx", lease));
+	return lease;
+}
+
+/* A paging domain that says that it is of another type */
+static struct iommu_domain *domain_of_type(struct kunit *test,
+					   struct mock_device *mdev,
+					   unsigned int type)
+{
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+
+	domain->type = type;
+	return domain;
+}
+
+/* First of all, before the rate limit of the line is used up */
+static void refusal_names_the_holder(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+
+	take(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(NO_SIBLING));
+	mock_listen(test,
+		    "the probe of a driver refused: a lease of tdx requires no-sibling");
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 1, mock_heard());
+
+	mock_default_type(0);
+	mock_listen(test,
+		    "an identity domain refused: a lease of tdx requires translated");
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			store_type(test, mdev->group, "identity"));
+	KUNIT_EXPECT_EQ(test, 1, mock_heard());
+}
+
+/* To take one */
+
+static void missing_bits_are_named(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner_lease *lease = lease_new(test);
+
+	mdev->bus_bits = BIT_OF(ATS);
+	KUNIT_EXPECT_EQ(test, -EPERM,
+			iommu_owner_isolation_lease(&mdev->dev,
+						    IOMMU_OWNER_ISO_ALL, "tdx",
+						    lease));
+	KUNIT_EXPECT_EQ(test, BIT_OF(TRANSLATED) | BIT_OF(ISOLATED_MSI) |
+			BIT_OF(ACS), lease->missing);
+
+	/* It is not taken, also not in part */
+	iommu_owner_isolation_put(lease);
+	KUNIT_EXPECT_EQ(test, -EPERM,
+			iommu_owner_isolation_lease(&mdev->dev, BIT_OF(ACS) |
+						    BIT_OF(NO_SIBLING), "tdx",
+						    lease));
+	KUNIT_EXPECT_EQ(test, BIT_OF(ACS), lease->missing);
+	KUNIT_EXPECT_EQ(test, 0, mdev->group->ownership.required);
+}
+
+static void wrong_requests(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct mock_device *outside = mock_device_alloc(test, NULL, 0);
+	struct iommu_owner_lease *lease = lease_new(test);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iommu_owner_isolation_lease(&mdev->dev, 0, "tdx",
+						    lease));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iommu_owner_isolation_lease(&mdev->dev,
+						    IOMMU_OWNER_ISO_ALL + 1,
+						    "tdx", lease));
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			iommu_owner_isolation_lease(&outside->dev,
+						    BIT_OF(ACS), "tdx",
+						    lease));
+	KUNIT_EXPECT_EQ(test, 0, mdev->group->ownership.required);
+}
+
+static void leases_add_up(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner_lease *first, *second;
+
+	first = take(test, mdev, BIT_OF(NO_SIBLING));
+	second = take(test, mdev, BIT_OF(NO_SIBLING) | BIT_OF(STRICT));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	iommu_owner_isolation_put(second);
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	KUNIT_EXPECT_FALSE(test, mock_bound(nic, mdev));
+	iommu_owner_isolation_put(first);
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
+	/* Putting twice is the same as once */
+	iommu_owner_isolation_put(first);
+}
+
+/* What is refused, and that it is allowed without the bit */
+
+static void identity_is_kept_out(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_domain *identity;
+	struct iommu_owner_lease *lease;
+
+	identity = domain_of_type(test, mdev, IOMMU_DOMAIN_IDENTITY);
+	lease = take(test, mdev, BIT_OF(TRANSLATED));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_attach_group(identity, mdev->group));
+	KUNIT_EXPECT_FALSE(test, mock_reaches(mdev, identity));
+
+	mock_default_type(0);
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			store_type(test, mdev->group, "identity"));
+	/* Also if it only turns out that this is what it comes to */
+	mock_default_type(IOMMU_DOMAIN_IDENTITY);
+	KUNIT_EXPECT_EQ(test, -EBUSY, store_type(test, mdev->group, "auto"));
+	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+
+	iommu_owner_isolation_put(lease);
+	lease = take(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(TRANSLATED));
+	KUNIT_EXPECT_EQ(test, 8, store_type(test, mdev->group, "identity"));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+}
+
+static void lazy_invalidation_is_kept_out(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_domain *lazy;
+	struct iommu_owner_lease *lease;
+
+	lazy = domain_of_type(test, mdev, IOMMU_DOMAIN_DMA_FQ);
+	lease = take(test, mdev, BIT_OF(STRICT));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_attach_group(lazy, mdev->group));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			store_type(test, mdev->group, "DMA-FQ"));
+
+	/* Nor may the owner */
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_owner_attach_group(a, lazy, mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+
+	iommu_owner_isolation_put(lease);
+	take(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(STRICT));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_attach_group(a, lazy, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_detach_group(a, lazy, mdev->group));
+}
+
+/* The type that goes without a change of the domain */
+static void flush_queue_is_kept_out(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_domain *domain = mdev->group->default_domain;
+	struct iommu_owner_lease *lease = take(test, mdev, BIT_OF(STRICT));
+
+	domain->type = IOMMU_DOMAIN_DMA;
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			store_type(test, mdev->group, "DMA-FQ"));
+	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA, domain->type);
+	KUNIT_EXPECT_NE(test, -EBUSY, store_type(test, mdev->group, "DMA"));
+	domain->type = IOMMU_DOMAIN_UNMANAGED;
+	iommu_owner_isolation_put(lease);
+}
+
+static void pasid_of_the_kernel_is_kept_out(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner_lease *lease;
+
+	lease = take(test, mdev, BIT_OF(NO_FOREIGN_PASID));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_attach_device_pasid(domain, &mdev->dev, 1, NULL));
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(mdev, 1));
+
+	/* That of the owner is not foreign */
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_attach_device_pasid(a, domain, &mdev->dev,
+							1, NULL));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+
+	iommu_owner_isolation_put(lease);
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_attach_device_pasid(domain, &mdev->dev, 1, NULL));
+	iommu_detach_device_pasid(domain, &mdev->dev, 1);
+}
+
+static void probe_is_repeated_when_put(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner_lease *lease;
+
+	mock_set_parameter(test, "reprobe", "1");
+	mdev->match = true;
+	lease = take(test, mdev, BIT_OF(NO_SIBLING));
+	KUNIT_EXPECT_NE(test, 1, device_attach(&mdev->dev));
+	KUNIT_EXPECT_FALSE(test, mock_bound(nic, mdev));
+	iommu_owner_isolation_put(lease);
+	for (unsigned int i = 0; i < 500 && !mock_bound(nic, mdev); i++)
+		msleep(20);
+	KUNIT_EXPECT_TRUE(test, mock_bound(nic, mdev));
+	mock_set_parameter(test, "reprobe", "0");
+}
+
+/* A device that lacks a bit and joins */
+
+static void late_device_is_held_out(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner_lease *lease = take(test, mdev, BIT_OF(ACS));
+	struct mock_device *late = mock_device_alloc(test, mdev->group, 0);
+	struct mock_device *good;
+
+	late->bus_bits &= ~BIT_OF(ACS);
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_PTR_EQ(test, mdev->group, late->dev.iommu_group);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, late));
+	KUNIT_EXPECT_FALSE(test, mock_bound(nic, late));
+
+	/* The others go on, and one that lacks nothing is let in */
+	good = mock_device(test, mdev->group);
+	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_reach(good));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
+	mock_unbind(mdev);
+
+	iommu_owner_isolation_put(lease);
+	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(ACS), held(mdev));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, late));
+}
+
+static void late_device_of_an_owner(struct kunit *test)
+{
+	struct mock_device *mdev = mock_pasid_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_group *group = mdev->group;
+	struct iommu_owner_lease *lease;
+	struct mock_device *late;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	lease = take(test, mdev, BIT_OF(SNOOP) | BIT_OF(ISOLATED_MSI));
+	late = mock_device_alloc(test, group, ilog2(MOCK_PASIDS));
+	late->incoherent = true;
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_device_used(&late->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_attach_group(a, domain, group));
+	KUNIT_EXPECT_TRUE(test, mock_reaches(mdev, domain));
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_attach_device_pasid(a, domain, &mdev->dev,
+							1, NULL));
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(late, 1));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_detach_device_pasid(a, domain, &mdev->dev,
+							1));
+
+	/* Another lease still needs what it lacks */
+	take(test, mdev, BIT_OF(SNOOP));
+	iommu_owner_isolation_put(lease);
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+
+	/* The default domain does not let it in either */
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+}
+
+static void lease_ends_with_the_last_device(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner_lease *lease;
+	struct mock_device *next;
+
+	lease = take(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(NO_SIBLING));
+	mock_device_del(mdev);
+	mock_default_type(IOMMU_DOMAIN_IDENTITY);
+	next = mock_device(test, mdev->group);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(next));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, next));
+	iommu_owner_isolation_put(lease);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(next));
+}
+
+/* What cannot be refused, and waits */
+
+static void expect_quarantine(struct kunit *test, struct iommu_group *group,
+			      const char *reason)
+{
+	KUNIT_EXPECT_EQ(test, reason ? IOMMU_OWNER_QUARANTINE :
+				       IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_STREQ(test, reason ?: "", mock_quarantine(group) ?: "");
+}
+
+static void end_waits_for_the_lease(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+	struct iommu_owner_lease *lease, *other;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	lease = take(test, mdev, BIT_OF(TRANSLATED));
+	other = take(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(ACS));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	expect_quarantine(test, group, NO_DEFAULT);
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_TRUE(test, held(mdev) & BIT_OF(TRANSLATED));
+
+	/* Who wants the group gets it as little as who clears */
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_clear_quarantine(group));
+	iommu_owner_isolation_put(other);
+	expect_quarantine(test, group, NO_DEFAULT);
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+
+	iommu_owner_isolation_put(lease);
+	expect_quarantine(test, group, NULL);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
+}
+
+/* The driver that has lent its device would be back at work */
+static void lender_waits_for_the_lease(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner_lease *lease;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_handover_device(a, &mdev->dev));
+	lease = take(test, mdev, BIT_OF(NO_SIBLING));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_device(a, &mdev->dev));
+	expect_quarantine(test, mdev->group, NO_DEFAULT);
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
+
+	iommu_owner_isolation_put(lease);
+	expect_quarantine(test, mdev->group, NULL);
+	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_reach(mdev));
+}
+
+static void private_domain_goes_to_blocking(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct mock_device *sibling = mock_device(test, mdev->group);
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_group *group = mdev->group;
+	struct iommu_owner_lease *lease;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_attach_group(domain, group));
+	lease = take(test, mdev, BIT_OF(TRANSLATED));
+	iommu_detach_group(domain, group);
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_TRUE(test, held(mdev) & BIT_OF(TRANSLATED));
+	/* Its DMA would not work */
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, sibling));
+
+	iommu_owner_isolation_put(lease);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, sibling));
+}
+
+/* Unsafe interrupts */
+
+static void unsafe_interrupts_wait(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner_lease *lease;
+	bool allow = false;
+
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_set_unsafe_interrupts(&allow, true, "t"));
+	KUNIT_EXPECT_TRUE(test, allow);
+	lease = take(test, mdev, BIT_OF(ISOLATED_MSI));
+	/* Nothing is switched on by this */
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_set_unsafe_interrupts(&allow, true, "t"));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_set_unsafe_interrupts(&allow, false, "t"));
+	KUNIT_EXPECT_FALSE(test, allow);
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_owner_set_unsafe_interrupts(&allow, true, "t"));
+	KUNIT_EXPECT_FALSE(test, allow);
+
+	iommu_owner_isolation_put(lease);
+	take(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(ISOLATED_MSI));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_set_unsafe_interrupts(&allow, true, "t"));
+	KUNIT_EXPECT_TRUE(test, allow);
+}
+
+/* Lockdown */
+
+static u32 required(struct mock_device *mdev)
+{
+	guard(mutex)(&mdev->group->mutex);
+	return mdev->group->ownership.required;
+}
+
+static void without_lockdown_nothing_is_demanded(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mdev->bus_bits = 0;
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, required(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+}
+
+static void isolated_group_under_lockdown(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mdev->incoherent = true;
+	mock_lock_down(true);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~BIT_OF(SNOOP),
+			required(mdev));
+	KUNIT_EXPECT_EQ(test, 1, mock_lockdown_asked());
+
+	/* Nobody asks again */
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_attach_group(a, domain, group));
+	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_asked());
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_NE(test, 0, required(mdev));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, required(mdev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+}
+
+/* The DMA of a group that cannot be had is not disturbed */
+static void group_that_is_not_isolated(struct kunit *test)
+{
+	const struct lack {
+		u32 bus_bits;
+		bool direct;
+	} lacks[] = {
+		{ BIT_OF(ISOLATED_MSI) }, { BIT_OF(ACS) }, { .direct = true },
+	};
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_lock_down(true);
+	for (unsigned int i = 0; i < ARRAY_SIZE(lacks); i++) {
+		struct mock_device *mdev = mock_device_alloc(test, NULL, 0);
+
+		mdev->bus_bits &= ~lacks[i].bus_bits;
+		mdev->direct = lacks[i].direct;
+		KUNIT_ASSERT_EQ(test, 0, mock_device_add(mdev));
+		KUNIT_EXPECT_EQ(test, -EPERM,
+				iommu_owner_claim_group(a, mdev->group));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL,
+				mock_kind(mdev->group));
+		KUNIT_EXPECT_STREQ(test, "I", mdev->history);
+		KUNIT_EXPECT_EQ(test, 0, required(mdev));
+	}
+}
+
+static void lockdown_names_what_is_missing(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "vmm-7")->owner;
+
+	mock_lock_down(true);
+	mdev->bus_bits = BIT_OF(ATS);
+	mock_listen(test, "not isolated: isolated-msi acs missing");
+	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 1, mock_heard());
+}
+
+/* ATS that the blocking domain does not switch off is seen only then */
+static void ats_that_stays_on(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mock_lock_down(true);
+	mdev->bus_bits &= ~BIT_OF(ATS);
+	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_STREQ(test, "IBI", mdev->history);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_release_group(a, group));
+
+	mdev->bus_bits |= BIT_OF(ATS);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+
+	/* A group that cannot have its default domain back is nobody's */
+	mdev->bus_bits &= ~BIT_OF(ATS);
+	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
+	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
+}
+
+static void reservation_needs_no_lease(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mock_lock_down(true);
+	mdev->bus_bits = 0;
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_reserve_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_asked());
+	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+
+	mdev->bus_bits = IOMMU_OWNER_ISO_ALL;
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_NE(test, 0, required(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+}
+
+static void kernel_drivers_are_not_asked(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *owner;
+
+	mock_lock_down(true);
+	mdev->bus_bits = 0;
+	owner = iommu_owner_alloc(IOMMU_OWNER_PRIVATE, "usnic", NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, owner);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
+	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_asked());
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(owner, mdev->group));
+	iommu_owner_put(owner);
+}
+
+static void lockdown_after_the_claim(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mdev->bus_bits &= ~BIT_OF(ATS);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	mock_lock_down(true);
+	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_device_used(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, 1, mock_claims(group));
+
+	mdev->bus_bits |= BIT_OF(ATS);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	KUNIT_EXPECT_NE(test, 0, required(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+}
+
+static void late_device_under_lockdown(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct mock_device *late;
+
+	mock_lock_down(true);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	late = mock_device_alloc(test, mdev->group, 0);
+	late->bus_bits = 0;
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_device_used(&late->dev));
+
+	/* The end of the ownership is the end of its lease */
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(late));
+}
+
+/* Races */
+
+#define ROUNDS	300
+
+/**
+ * struct race - What the tasks share
+ * @test: The test.
+ * @mdev: The device whose group they race for.
+ * @owner: Who claims.
+ * @running: Tasks other than those that take leases.
+ * @violations: How often the device reached what a lease forbids.
+ * @errors: Results that nobody should see.
+ * @leased: Leases that were given.
+ * @lacked: Leases that were not.
+ * @changed: Changes that were made.
+ * @refused: Changes that were not.
+ */
+struct race {
+	struct kunit *test;
+	struct mock_device *mdev;
+	struct iommu_owner *owner;
+	atomic_t running;
+	atomic_t violations;
+	atomic_t errors;
+	atomic_t leased;
+	atomic_t lacked;
+	atomic_t changed;
+	atomic_t refused;
+};
+
+static void dawdle(unsigned int round)
+{
+	if (round % 4)
+		cond_resched();
+	else
+		usleep_range(20, 40);
+}
+
+static void look(struct race *race)
+{
+	if (mock_reach(race->mdev) == MOCK_DEFAULT ||
+	    !(held(race->mdev) & BIT_OF(TRANSLATED)))
+		atomic_inc(&race->violations);
+}
+
+static void lease_and_look(void *arg)
+{
+	struct race *race = arg;
+	struct iommu_owner_lease lease;
+	unsigned int round = 0;
+	int ret;
+
+	while (atomic_read(&race->running)) {
+		ret = iommu_owner_isolation_lease(&race->mdev->dev,
+						  BIT_OF(TRANSLATED), "racer",
+						  &lease);
+		if (ret == -EPERM) {
+			atomic_inc(&race->lacked);
+			dawdle(round++);
+			continue;
+		}
+		if (ret) {
+			atomic_inc(&race->errors);
+			continue;
+		}
+		atomic_inc(&race->leased);
+		look(race);
+		dawdle(round++);
+		look(race);
+		iommu_owner_isolation_put(&lease);
+		dawdle(round);
+	}
+}
+
+static void count(struct race *race, bool done, bool refused)
+{
+	if (done)
+		atomic_inc(&race->changed);
+	else if (refused)
+		atomic_inc(&race->refused);
+	else
+		atomic_inc(&race->errors);
+}
+
+static void change_type(void *arg)
+{
+	struct race *race = arg;
+	ssize_t ret;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		mock_default_type(0);
+		ret = store_type(race->test, race->mdev->group, "identity");
+		count(race, ret == 8, ret == -EBUSY);
+		dawdle(i);
+		mock_default_type(IOMMU_DOMAIN_UNMANAGED);
+		ret = store_type(race->test, race->mdev->group, "auto");
+		if (ret != 4)
+			atomic_inc(&race->errors);
+		dawdle(i + 2);
+	}
+	atomic_dec(&race->running);
+}
+
+/* Only an owner makes this group isolated; its end waits for the lease. */
+static void claim_and_release(void *arg)
+{
+	struct race *race = arg;
+	struct iommu_group *group = race->mdev->group;
+	int ret;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		ret = iommu_owner_claim_group(race->owner, group);
+		count(race, !ret, ret == -EBUSY);
+		dawdle(i);
+		if (!ret && iommu_owner_release_group(race->owner, group))
+			atomic_inc(&race->errors);
+		dawdle(i + 2);
+	}
+	atomic_dec(&race->running);
+}
+
+static struct race *run_race(struct kunit *test, struct mock_device *mdev,
+			     void (*fn)(void *arg))
+{
+	struct mock_thread *threads[3];
+	struct race *race;
+
+	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	race->test = test;
+	race->mdev = mdev;
+	race->owner = mock_owner(test, "racer")->owner;
+	atomic_set(&race->running, 1);
+	threads[0] = mock_thread(test, lease_and_look, race);
+	threads[1] = mock_thread(test, lease_and_look, race);
+	threads[2] = mock_thread(test, fn, race);
+	for (unsigned int i = 0; i < ARRAY_SIZE(threads); i++)
+		mock_thread_join(threads[i]);
+
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&race->violations));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&race->errors));
+	KUNIT_EXPECT_GT(test, atomic_read(&race->leased), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&race->lacked), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&race->changed), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&race->refused), 0);
+	expect_quarantine(test, mdev->group, NULL);
+	return race;
+}
+
+static void race_with_the_type(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+
+	run_race(test, mdev, change_type);
+	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_reach(mdev));
+}
+
+static void race_with_an_owner(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+
+	run_race(test, mdev, claim_and_release);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+}
+
+static struct kunit_case lease_cases[] = {
+	KUNIT_CASE(refusal_names_the_holder),
+	KUNIT_CASE(missing_bits_are_named),
+	KUNIT_CASE(wrong_requests),
+	KUNIT_CASE(leases_add_up),
+	KUNIT_CASE(identity_is_kept_out),
+	KUNIT_CASE(lazy_invalidation_is_kept_out),
+	KUNIT_CASE(flush_queue_is_kept_out),
+	KUNIT_CASE(pasid_of_the_kernel_is_kept_out),
+	KUNIT_CASE(probe_is_repeated_when_put),
+	KUNIT_CASE(late_device_is_held_out),
+	KUNIT_CASE(late_device_of_an_owner),
+	KUNIT_CASE(lease_ends_with_the_last_device),
+	KUNIT_CASE(end_waits_for_the_lease),
+	KUNIT_CASE(lender_waits_for_the_lease),
+	KUNIT_CASE(private_domain_goes_to_blocking),
+	KUNIT_CASE(unsafe_interrupts_wait),
+	KUNIT_CASE(without_lockdown_nothing_is_demanded),
+	KUNIT_CASE(isolated_group_under_lockdown),
+	KUNIT_CASE(group_that_is_not_isolated),
+	KUNIT_CASE(lockdown_names_what_is_missing),
+	KUNIT_CASE(ats_that_stays_on),
+	KUNIT_CASE(reservation_needs_no_lease),
+	KUNIT_CASE(kernel_drivers_are_not_asked),
+	KUNIT_CASE(lockdown_after_the_claim),
+	KUNIT_CASE(late_device_under_lockdown),
+	KUNIT_CASE(race_with_the_type),
+	KUNIT_CASE(race_with_an_owner),
+	{}
+};
+
+static struct kunit_suite lease_suite = {
+	.name = "iommu_owner_lease",
+	.suite_init = mock_suite_init,
+	.suite_exit = mock_suite_exit,
+	.init = mock_init,
+	.exit = mock_exit,
+	.test_cases = lease_cases,
+};
+
+kunit_test_suite(lease_suite);
