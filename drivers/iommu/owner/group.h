@@ -25,6 +25,7 @@ struct attribute_group;
  * @retry: In quarantine only because a device was in use by another task, or for
  *	want of memory.
  * @quieting: That is tried again now, with the mutex dropped: @quarantine stays.
+ * @gated: The host's raw ways to the devices are shut.
  *
  * Protected by the mutex of the group. The kernel's own use is not counted
  * here: it is the set of devices in the group that have a driver recorded.
@@ -43,6 +44,7 @@ struct iommu_ownership {
 	bool ending;
 	bool retry;
 	bool quieting;
+	bool gated;
 };
 
 /**
@@ -70,7 +72,8 @@ int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner);
 bool iommu_owner_group_busy(struct iommu_group *group);
 bool iommu_owner_dma_blocked(struct iommu_group *group);
 void iommu_owner_device_added(struct iommu_group *group);
-void iommu_owner_device_removed(struct iommu_owner_section *section);
+void iommu_owner_device_removed(struct iommu_owner_section *section,
+				struct device *dev);
 
 extern const struct attribute_group iommu_owner_attr_group;
 
