@@ -314,6 +314,11 @@ __u64 generation(int group)
 	return strtoull(buf, NULL, 10);
 }
 
+int gate_set(const char *mode)
+{
+	return put(mode, GATE);
+}
+
 int klog_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);

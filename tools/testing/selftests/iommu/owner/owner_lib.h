@@ -66,6 +66,13 @@ int owner_get(int group, const char *attr, char *buf, size_t size);
 bool kind_is(int group, const char *kind);
 __u64 generation(int group);
 
+/*
+ * Whether the host may touch a device that somebody has: "enforce", "log" or
+ * "off". -ENOENT on a kernel that does not ask.
+ */
+#define GATE	"/sys/module/iommu_owner/parameters/gate"
+int gate_set(const char *mode);
+
 /* Lines that the kernel logs from klog_open() on; found in the order of time */
 int klog_open(void);
 bool klog_find_all(int fd, ...);
@@ -141,7 +148,10 @@ int holder_end(struct holder *holder, enum holder_end how);
 pid_t put_async(const char *value, const char *path);
 bool exited(pid_t pid, unsigned int ms);
 
-/* The registers of the edu device, through VFIO or past every driver */
+/*
+ * The registers of the edu device, through VFIO or past every driver; the latter
+ * needs the gate to be off if somebody has the device
+ */
 #define EDU_LEN		128
 
 void *edu_open_vfio(struct vfio *vfio);
