@@ -19,6 +19,7 @@
 #include <setjmp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 
 #include <linux/pci.h>
@@ -44,6 +45,9 @@ static bool locked_down(void)
 {
 	char buf[128];
 
+	if (!exists(LOCKDOWN))
+		mount("securityfs", "/sys/kernel/security", "securityfs", 0,
+		      NULL);
 	return !get(buf, sizeof(buf), LOCKDOWN) && !strstr(buf, "[none]");
 }
 
@@ -189,7 +193,8 @@ static int write_pciconfig(const struct pdev *pdev)
 	unsigned int bus, slot, function;
 	__u8 line = 0xff;
 
-	sscanf(pdev->bdf + 5, "%x:%x.%x", &bus, &slot, &function);
+	if (sscanf(pdev->bdf + 5, "%x:%x.%x", &bus, &slot, &function) != 3)
+		return -EINVAL;
 	if (syscall(__NR_pciconfig_write, bus, slot << 3 | function,
 		    PCI_INTERRUPT_LINE, 1, &line) >= 0)
 		return 0;
@@ -414,7 +419,9 @@ static bool find_card(struct pdev *pdev, const char *vendor, const char *device)
 	FILE *out;
 
 	snprintf(command, sizeof(command),
-		 "cd " PCI "/devices; for d in *; do grep -qx %s $d/vendor && grep -qx %s $d/device && echo $d; done",
+		 "cd " PCI "/devices; for d in *; do "
+		 "grep -qx %s $d/vendor && grep -qx %s $d/device && echo $d; "
+		 "done",
 		 vendor, device);
 	out = popen(command, "r");
 	if (!out)
