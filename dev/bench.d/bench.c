@@ -175,20 +175,36 @@ static void config(const char *bdf)
 	close(fd);
 }
 
-static void bar(const char *bdf)
-{
-	int fd = check(sysfs_open(bdf, "resource0", O_RDWR | O_SYNC), "resource0");
+#define EDU_SIZE	0x100000	/* of its BAR */
+#define EDU_SCRATCH	0x4		/* gives back the inverse of what it got */
 
+/* Map @size bytes of a BAR, read a register, unmap: what a tool does */
+static void map_bar(const char *name, int fd, off_t at, size_t size)
+{
 	for (int i = 0; i < RUNS; i++) {
 		uint64_t t = now();
-		void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		volatile uint32_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+					    MAP_SHARED, fd, at);
 
-		sample[i] = now() - t;
 		if (p == MAP_FAILED)
-			fail("BAR mmap");
-		munmap(p, 4096);
+			fail(name);
+		(void)*p;
+		munmap((void *)p, size);
+		sample[i] = now() - t;
 	}
-	report("bar-mmap", sample, RUNS);
+	report(name, sample, RUNS);
+}
+
+static void bar(const char *bdf)
+{
+	uint16_t command = 0x6;	/* decode memory, as it may not be yet */
+	int config = check(sysfs_open(bdf, "config", O_RDWR), "config");
+	int fd = check(sysfs_open(bdf, "resource0", O_RDWR | O_SYNC), "resource0");
+
+	check(pwrite(config, &command, 2, 4), "config write");
+	close(config);
+	map_bar("bar-mmap", fd, 0, EDU_SIZE);
+	map_bar("bar-mmap-page", fd, 0, 4096);
 	close(fd);
 }
 
@@ -273,6 +289,67 @@ static void device(const char *bdf)
 	}
 	report("dma-map", sample, RUNS);
 	report("dma-unmap", shut, RUNS);
+	close(g);
+	close(c);
+}
+
+/* The owner's own access to its BAR */
+static void vfio_bar(const char *bdf)
+{
+	static uint64_t written[RUNS];
+	struct vfio_region_info config = {
+		.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	struct vfio_region_info info = {
+		.argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX,
+	};
+	int c = check(open("/dev/vfio/vfio", O_RDWR), "/dev/vfio/vfio");
+	int g = group_open(bdf);
+	uint16_t command = 0x6;
+	volatile uint32_t *p;
+	uint32_t val = 0;
+	int d;
+
+	check(ioctl(g, VFIO_GROUP_SET_CONTAINER, &c), "SET_CONTAINER");
+	check(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), "SET_IOMMU");
+	d = check(ioctl(g, VFIO_GROUP_GET_DEVICE_FD, bdf), "GET_DEVICE_FD");
+	check(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &info), "REGION_INFO");
+	check(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &config), "REGION_INFO");
+	check(pwrite(d, &command, 2, config.offset + 4), "VFIO config write");
+	map_bar("vfio-bar-mmap", d, info.offset, EDU_SIZE);
+
+	p = mmap(NULL, EDU_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, d, info.offset);
+	if (p == MAP_FAILED)
+		fail("VFIO BAR mmap");
+	(void)*p;
+	for (int i = 0; i < RUNS; i++) {
+		uint64_t t = now();
+
+		for (int n = 0; n < 1000; n++)
+			(void)p[0];
+		sample[i] = now() - t;
+		t = now();
+		for (int n = 0; n < 1000; n++)
+			p[EDU_SCRATCH / 4] = n;
+		written[i] = now() - t;
+	}
+	if (p[EDU_SCRATCH / 4] != ~999U)
+		fail("VFIO BAR write");
+	report("vfio-bar-read", sample, RUNS);
+	report("vfio-bar-write", written, RUNS);
+	munmap((void *)p, EDU_SIZE);
+
+	for (int i = 0; i < RUNS; i++) {
+		uint64_t t;
+
+		TIME(i, pread(d, &val, 4, info.offset), "VFIO BAR pread");
+		t = now();
+		check(pwrite(d, &val, 4, info.offset + EDU_SCRATCH), "VFIO BAR pwrite");
+		written[i] = now() - t;
+	}
+	report("vfio-bar-pread", sample, RUNS);
+	report("vfio-bar-pwrite", written, RUNS);
+	close(d);
 	close(g);
 	close(c);
 }
@@ -455,6 +532,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "vfio")) {
 		container(argv[2]);
 		device(argv[2]);
+		vfio_bar(argv[2]);
 		kvm(argv[2]);
 		owner(argv[2]);
 		return 0;

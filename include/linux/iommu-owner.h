@@ -152,6 +152,24 @@ struct iommu_owner_blocker {
 };
 
 /**
+ * struct iommu_owner_access - The host reaches for a device past its driver
+ * @dev: The device.
+ * @group: Its group.
+ * @pid: The process that does it, in the initial namespace.
+ * @refused: It was refused; else it was let through.
+ * @comm: Command of that process.
+ * @path: The way that it takes, in a word.
+ */
+struct iommu_owner_access {
+	struct device *dev;
+	struct iommu_group *group;
+	pid_t pid;
+	bool refused;
+	char comm[TASK_COMM_LEN];
+	char path[IOMMU_OWNER_DRIVER_LEN];
+};
+
+/**
  * struct iommu_owner_info - One locked view of the ownership of a group
  * @generation: Moves with every change of the ownership.
  * @kind: Kind of ownership.
@@ -543,6 +561,10 @@ static inline int iommu_owner_set_unsafe_interrupts(bool *allow, bool value,
 }
 
 #endif /* CONFIG_IOMMU_API */
+
+#ifdef CONFIG_IOMMU_OWNER_GATE
+void iommu_owner_report_access(const struct iommu_owner_access *access);
+#endif
 
 #ifdef CONFIG_IOMMU_OWNER_TOKEN
 int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg);

@@ -219,6 +219,24 @@ static void report_change(struct iommu_group *group)
 	iommu_owner_report_kind(group, kind);
 }
 
+/* Is somebody in user space, or nobody at all, trusted with the devices? */
+static bool kind_is_gated(enum iommu_owner_kind kind)
+{
+	return kind == IOMMU_OWNER_USER || kind == IOMMU_OWNER_RESERVED ||
+	       kind == IOMMU_OWNER_QUARANTINE;
+}
+
+static void update_gate(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+	bool gated = kind_is_gated(iommu_owner_group_kind(group));
+
+	if (gated == own->gated)
+		return;
+	own->gated = gated;
+	iommu_owner_gate_group(group, gated);
+}
+
 /* The caller has a reference to the group. */
 void iommu_owner_end(struct iommu_owner_section *section)
 {
@@ -226,6 +244,7 @@ void iommu_owner_end(struct iommu_owner_section *section)
 
 	if (section->ended)
 		iommu_owner_finish(section);
+	update_gate(group);
 	report_change(group);
 	mutex_unlock(&group->mutex);
 
@@ -285,9 +304,11 @@ void iommu_owner_device_added(struct iommu_group *group)
 	struct group_device *gdev;
 
 	iommu_owner_changed(group);
+	gdev = list_last_entry(&group->devices, struct group_device, list);
+	if (group->ownership.gated)
+		iommu_owner_gate_device(group, gdev->dev, true);
 	if (!owner)
 		return;
-	gdev = list_last_entry(&group->devices, struct group_device, list);
 	iommu_owner_token_event(owner, IOMMU_OWNER_EVENT_DEVICE_ADDED, group,
 				gdev->dev, 0);
 }
@@ -296,12 +317,15 @@ void iommu_owner_device_added(struct iommu_group *group)
  * A group without devices has nothing that could be owned, and its domains go
  * with its last device.
  */
-void iommu_owner_device_removed(struct iommu_owner_section *section)
+void iommu_owner_device_removed(struct iommu_owner_section *section,
+				struct device *dev)
 {
 	struct iommu_group *group = section->group;
 	struct iommu_ownership *own = &group->ownership;
 
 	iommu_owner_changed(group);
+	if (own->gated)
+		iommu_owner_gate_device(group, dev, false);
 	if (!list_empty(&group->devices))
 		return;
 	iommu_owner_forget_leases(group);

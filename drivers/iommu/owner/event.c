@@ -68,6 +68,18 @@ static void describe_group(struct iommu_owner_event *event,
 	event->claims = group->ownership.claims;
 }
 
+static void tell(struct iommu_owner *owner, struct iommu_owner_event *event)
+{
+	struct iommu_owner_token *token;
+
+	guard(spinlock)(&owner->lock);
+	event->sequence = owner->events++;
+	list_for_each_entry(token, &owner->tokens, node)
+		if (token->events)
+			push(token, event);
+	wake_up_interruptible_all(&owner->wait);
+}
+
 /*
  * Tell the tokens of @owner. @group, if not NULL, has its mutex held. @dev is
  * the device that a driver was refused, with its lock held, or that was added.
@@ -83,7 +95,6 @@ void iommu_owner_token_event(struct iommu_owner *owner,
 		.group = -1,
 		.reason = reason,
 	};
-	struct iommu_owner_token *token;
 
 	/* Whoever opens a token now cannot tell that this was later */
 	if (list_empty_careful(&owner->tokens))
@@ -98,13 +109,27 @@ void iommu_owner_token_event(struct iommu_owner *owner,
 		strscpy(event.device, dev_name(dev));
 	if (type == IOMMU_OWNER_EVENT_PROBE_REFUSED)
 		strscpy(event.driver, dev->driver->name);
+	tell(owner, &event);
+}
 
-	guard(spinlock)(&owner->lock);
-	event.sequence = owner->events++;
-	list_for_each_entry(token, &owner->tokens, node)
-		if (token->events)
-			push(token, &event);
-	wake_up_interruptible_all(&owner->wait);
+/* The host was refused a device of @owner. The mutex of its group is held. */
+void iommu_owner_token_access(struct iommu_owner *owner,
+			      const struct iommu_owner_access *access)
+{
+	struct iommu_owner_event event = {
+		.type = IOMMU_OWNER_EVENT_ACCESS_REFUSED,
+	};
+
+	if (list_empty_careful(&owner->tokens))
+		return;
+
+	event.time = ktime_get_ns();
+	event.pid = access->pid;
+	strscpy(event.comm, access->comm);
+	describe_group(&event, access->group);
+	strscpy(event.device, dev_name(access->dev));
+	strscpy(event.driver, access->path);
+	tell(owner, &event);
 }
 
 /* Nothing can happen to an owner that is revoked and has nothing */

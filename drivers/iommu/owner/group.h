@@ -30,6 +30,7 @@ struct group_device;
  * @leases: That one and those of others.
  * @required: The bits that @leases require. Also read without the mutex.
  * @traced: The bits that the last tracepoint told.
+ * @gated: The host's raw ways to the devices are shut.
  *
  * Protected by the mutex of the group. The kernel's own use is not counted
  * here: it is the set of devices in the group that have a driver recorded.
@@ -52,6 +53,7 @@ struct iommu_ownership {
 	struct hlist_head leases;
 	u32 required;
 	u32 traced;
+	bool gated;
 };
 
 /**
@@ -80,7 +82,8 @@ int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner);
 bool iommu_owner_group_busy(struct iommu_group *group);
 bool iommu_owner_dma_blocked(struct iommu_group *group);
 void iommu_owner_device_added(struct iommu_group *group);
-void iommu_owner_device_removed(struct iommu_owner_section *section);
+void iommu_owner_device_removed(struct iommu_owner_section *section,
+				struct device *dev);
 
 /* lease.c; a refusal is logged */
 bool iommu_owner_lease_refuses(struct iommu_group *group, u32 bits,

@@ -133,12 +133,37 @@ void iommu_owner_token_event(struct iommu_owner *owner,
 			     enum iommu_owner_event_type type,
 			     struct iommu_group *group, struct device *dev,
 			     enum iommu_owner_reason reason);
+void iommu_owner_token_access(struct iommu_owner *owner,
+			      const struct iommu_owner_access *access);
 #else
 static inline void iommu_owner_token_event(struct iommu_owner *owner,
 					   enum iommu_owner_event_type type,
 					   struct iommu_group *group,
 					   struct device *dev,
 					   enum iommu_owner_reason reason)
+{
+}
+
+static inline void
+iommu_owner_token_access(struct iommu_owner *owner,
+			 const struct iommu_owner_access *access)
+{
+}
+#endif
+
+/* gate.c */
+#ifdef CONFIG_IOMMU_OWNER_GATE
+void iommu_owner_gate_device(struct iommu_group *group, struct device *dev,
+			     bool gated);
+void iommu_owner_gate_group(struct iommu_group *group, bool gated);
+#else
+static inline void iommu_owner_gate_device(struct iommu_group *group,
+					   struct device *dev, bool gated)
+{
+}
+
+static inline void iommu_owner_gate_group(struct iommu_group *group,
+					  bool gated)
 {
 }
 #endif

@@ -127,6 +127,43 @@ TRACE_EVENT(iommu_owner_isolation,
 		  __entry->generation)
 );
 
+/* path: the way that the host took to the device; holder_pid: who claimed it */
+TRACE_EVENT(iommu_owner_access,
+	TP_PROTO(int group, const char *device, const char *path,
+		 const char *comm, int pid, bool refused,
+		 enum iommu_owner_kind kind, const char *holder,
+		 int holder_pid),
+	TP_ARGS(group, device, path, comm, pid, refused, kind, holder,
+		holder_pid),
+	TP_STRUCT__entry(
+		__field(int, group)
+		__field(int, pid)
+		__field(int, kind)
+		__field(int, holder_pid)
+		__field(bool, refused)
+		__string(device, device)
+		__string(path, path)
+		__string(comm, comm)
+		__string(holder, holder)
+	),
+	TP_fast_assign(
+		__entry->group = group;
+		__entry->pid = pid;
+		__entry->kind = kind;
+		__entry->holder_pid = holder_pid;
+		__entry->refused = refused;
+		__assign_str(device);
+		__assign_str(path);
+		__assign_str(comm);
+		__assign_str(holder);
+	),
+	TP_printk("group=%d device=%s path=%s comm=%s pid=%d refused=%d kind=%s holder=%s holder_pid=%d",
+		  __entry->group, __get_str(device), __get_str(path),
+		  __get_str(comm), __entry->pid, __entry->refused,
+		  show_iommu_owner_kind(__entry->kind), __get_str(holder),
+		  __entry->holder_pid)
+);
+
 #endif /* _TRACE_IOMMU_OWNER_H */
 
 /* This part must be outside protection */

@@ -405,7 +405,9 @@ struct iommu_owner_use {
  *	and those who watch have been told. The group is not the kernel's yet.
  * @IOMMU_OWNER_EVENT_PROBE_REFUSED: A driver was refused a device.
  * @IOMMU_OWNER_EVENT_DEVICE_ADDED: A device has joined a group.
- * @IOMMU_OWNER_EVENT_ACCESS_REFUSED: Not used yet.
+ * @IOMMU_OWNER_EVENT_ACCESS_REFUSED: A process of the host tried to reach a
+ *	device past its driver and was refused: by sysfs, procfs, a system call
+ *	or /dev/mem, or in a mapping that it had made before.
  */
 enum iommu_owner_event_type {
 	IOMMU_OWNER_EVENT_LOST,
@@ -433,8 +435,12 @@ enum iommu_owner_event_type {
  * @pid: Process that did it, in the initial namespace
  * @__reserved: 0
  * @comm: Command of that process
- * @driver: Name of the driver, if one was refused
- * @device: Name of the device, if one was added or a driver was refused
+ * @driver: Name of the driver, if one was refused; if an access was refused, the
+ *	way that it took: the name of the file in sysfs, "procfs", "procfs mmap",
+ *	"procfs ioctl", "pciconfig_write", "/dev/mem", "/dev/mem mmap", or "fault"
+ *	for a mapping that was there before. There may be others
+ * @device: Name of the device, if one was added, or a driver or an access was
+ *	refused
  *
  * Needs INSPECT. read() gives as many whole records as there are and fit. It
  * waits for the first, or fails with EAGAIN if the file is in non-blocking mode.

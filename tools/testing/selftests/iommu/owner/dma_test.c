@@ -34,6 +34,8 @@ FIXTURE_VARIANT_ADD(dma, cdev) { .path = PATH_CDEV };
 FIXTURE_SETUP(dma)
 {
 	load_modules();
+	/* The device is told what to do past its owner */
+	gate_set("off");
 	if (!find_edu(&self->edu))
 		SKIP(return, NO_EDU);
 	driver_clear(&self->edu);
@@ -58,6 +60,7 @@ FIXTURE_TEARDOWN(dma)
 	vfio_close(&self->vfio);
 	driver_clear(&self->edu);
 	put("DMA", GROUPS "/%d/type", self->edu.group);
+	gate_set("enforce");
 }
 
 /* Map both pages and let the device write the pattern to the second one */

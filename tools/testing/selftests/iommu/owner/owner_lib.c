@@ -326,6 +326,11 @@ int clear_quarantine(int group)
 	return put("clear", GROUPS "/%d/owner/quarantine", group);
 }
 
+int gate_set(const char *mode)
+{
+	return put(mode, GATE);
+}
+
 int klog_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);

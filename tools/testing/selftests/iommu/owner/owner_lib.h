@@ -73,6 +73,13 @@ __u64 generation(int group);
 /* Give a group in quarantine back to the kernel */
 int clear_quarantine(int group);
 
+/*
+ * Whether the host may touch a device that somebody has: "enforce", "log" or
+ * "off". -ENOENT on a kernel that does not ask.
+ */
+#define GATE	"/sys/module/iommu_owner/parameters/gate"
+int gate_set(const char *mode);
+
 /* Lines that the kernel logs from klog_open() on; found in the order of time */
 int klog_open(void);
 bool klog_find_all(int fd, ...);
@@ -154,7 +161,10 @@ int receive_fd(int sock);
 pid_t put_async(const char *value, const char *path);
 bool exited(pid_t pid, unsigned int ms);
 
-/* The registers of the edu device, through VFIO or past every driver */
+/*
+ * The registers of the edu device, through VFIO or past every driver; the latter
+ * needs the gate to be off if somebody has the device
+ */
 #define EDU_LEN		128
 
 void *edu_open_vfio(struct vfio *vfio);

@@ -68,6 +68,8 @@ static void let_reset(void)
 FIXTURE_SETUP(quarantine)
 {
 	load_modules();
+	/* The device is told what to do past its owner */
+	gate_set("off");
 	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
 	self->other = self->vfio;
 	self->token = -1;
@@ -101,6 +103,7 @@ FIXTURE_TEARDOWN(quarantine)
 		put(self->nic.bdf, PCI "/drivers_probe");
 	}
 	close(self->klog);
+	gate_set("enforce");
 }
 
 /* Has the device been told to master the bus? */

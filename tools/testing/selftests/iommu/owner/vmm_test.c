@@ -38,6 +38,8 @@ FIXTURE_VARIANT_ADD(vmm, cdev) { .path = PATH_CDEV };
 FIXTURE_SETUP(vmm)
 {
 	load_modules();
+	/* The device is told what to do past its owner */
+	gate_set("off");
 	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
 	self->other = self->vfio;
 	self->token = -1;
@@ -63,6 +65,7 @@ FIXTURE_TEARDOWN(vmm)
 	if (self->token >= 0)
 		close(self->token);
 	driver_clear(&self->edu);
+	gate_set("enforce");
 }
 
 /* The file that says which owner claims */

@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The gate on the host's raw ways to a PCI device that somebody else drives
+ *
+ * While user space owns the IOMMU group of a device, has it reserved, or left it
+ * in quarantine, the files by which the host writes the config space of the
+ * device and reaches its BARs past every driver are shut. The owner's own way,
+ * VFIO, is another one and does not come by here.
+ *
+ * A BAR is mapped page by page, when it is touched, and each fault asks the gate.
+ * That is how a mapping that races with the gate loses: a page that came before
+ * is unmapped when the gate closes, a fault that comes later sees the gate. The
+ * pages are looked up by number, not by device: one page can hold small BARs
+ * of several devices, a mapping may outlive the file that it came from, and
+ * /dev/mem knows no devices.
+ *
+ * Lock order: the mutex of an IOMMU group or the mmap_lock, then gate_lock. A
+ * fault never takes the mutex of a group.
+ */
+#include <kunit/visibility.h>
+#include <linux/cleanup.h>
+#include <linux/io.h>
+#include <linux/iommu.h>
+#include <linux/iommu-owner.h>
+#include <linux/ioport.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/pci.h>
+#include <linux/pci-gate.h>
+#include <linux/pfn_t.h>
+#include <linux/rwsem.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+
+#include "pci.h"
+
+/* It belongs to the parameters of the ownership */
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "iommu_owner."
+
+/* The access is allowed, but told */
+#define TELL	1
+
+static DECLARE_RWSEM(gate_lock);	/* protects what follows */
+static LIST_HEAD(gated);		/* by pci_dev::gate_node */
+static enum pci_gate_mode gate_mode;
+
+static const char * const mode_names[] = {
+	[PCI_GATE_ENFORCE]	= "enforce",
+	[PCI_GATE_LOG]		= "log",
+	[PCI_GATE_OFF]		= "off",
+};
+
+/* 0: allowed; 1: allowed, but told; or the error of a refusal, which is told */
+VISIBLE_IF_KUNIT int pci_gate_decide(bool gated, enum pci_gate_mode mode,
+				     bool locked_down)
+{
+	if (!gated)
+		return 0;
+	if (locked_down)
+		return -EPERM;
+	if (mode == PCI_GATE_ENFORCE)
+		return -EBUSY;
+	return mode == PCI_GATE_LOG ? TELL : 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(pci_gate_decide);
+
+static bool is_gated(const struct pci_dev *pdev)
+{
+	return test_bit(PCI_DEV_GATED, &pdev->priv_flags);
+}
+
+/*
+ * Decide about an access by current to @pdev, which may be NULL. If it is to be
+ * told, @access is filled in: a gated device has not left its group, for that
+ * opens the gate.
+ */
+static int judge(struct pci_dev *pdev, const char *path,
+		 struct iommu_owner_access *access)
+{
+	int ret;
+
+	lockdep_assert_held(&gate_lock);
+
+	if (!pdev || !is_gated(pdev))
+		return 0;
+	ret = pci_gate_decide(true, gate_mode,
+			      security_locked_down(LOCKDOWN_PCI_ACCESS));
+	if (!ret)
+		return 0;
+
+	access->dev = get_device(&pdev->dev);
+	access->group = iommu_group_get(&pdev->dev);
+	access->refused = ret < 0;
+	access->pid = task_tgid_nr(current);
+	strscpy(access->comm, current->comm);
+	strscpy(access->path, path);
+	return ret;
+}
+
+static void tell(const struct iommu_owner_access *access)
+{
+	iommu_owner_report_access(access);
+	iommu_group_put(access->group);
+	put_device(access->dev);
+}
+
+struct told_later {
+	struct list_head node;
+	struct iommu_owner_access access;
+};
+
+static LIST_HEAD(later);
+static DEFINE_SPINLOCK(later_lock);	/* protects later */
+
+static void tell_all(struct work_struct *work)
+{
+	struct told_later *job, *next;
+	LIST_HEAD(jobs);
+
+	scoped_guard(spinlock, &later_lock)
+		list_splice_init(&later, &jobs);
+	list_for_each_entry_safe(job, next, &jobs, node) {
+		tell(&job->access);
+		kfree(job);
+	}
+}
+
+static DECLARE_WORK(later_work, tell_all);
+
+static bool same_access(const struct iommu_owner_access *a,
+			const struct iommu_owner_access *b)
+{
+	return a->dev == b->dev && a->pid == b->pid &&
+	       a->refused == b->refused && !strcmp(a->path, b->path);
+}
+
+/* False if the same is about to be told already */
+static bool add_later(struct told_later *job)
+{
+	struct told_later *other;
+
+	guard(spinlock)(&later_lock);
+	list_for_each_entry(other, &later, node)
+		if (same_access(&other->access, &job->access))
+			return false;
+	list_add_tail(&job->node, &later);
+	return true;
+}
+
+/* For who holds the mmap_lock, and must not wait for the mutex of a group */
+static void tell_later(const struct iommu_owner_access *access)
+{
+	struct told_later *job = kmalloc(sizeof(*job), GFP_KERNEL);
+
+	if (job) {
+		job->access = *access;
+		if (add_later(job)) {
+			schedule_work(&later_work);
+			return;
+		}
+		kfree(job);
+	}
+	iommu_group_put(access->group);
+	put_device(access->dev);
+}
+
+static int check(struct pci_dev *pdev, const char *path,
+		 void (*report)(const struct iommu_owner_access *access))
+{
+	struct iommu_owner_access access;
+	int ret;
+
+	if (likely(!is_gated(pdev)))
+		return 0;
+	scoped_guard(rwsem_read, &gate_lock)
+		ret = judge(pdev, path, &access);
+	if (ret)
+		report(&access);
+	return min(ret, 0);
+}
+
+/**
+ * pci_gate_check() - May the host reach a device past its driver?
+ * @pdev: The device; the caller has a reference.
+ * @path: The way that it takes, in a word.
+ *
+ * A refusal is told to the owner, in the log and by tracepoint. An access that
+ * was let in and is still under way when the gate closes is not waited for.
+ *
+ * Context: May sleep. Takes the mutex of the group of @pdev.
+ * Return: 0; -EBUSY if the group has an owner in user space, is reserved or in
+ * quarantine; -EPERM if it is, and the kernel is locked down.
+ */
+int pci_gate_check(struct pci_dev *pdev, const char *path)
+{
+	return check(pdev, path, tell);
+}
+
+/**
+ * pci_gate_check_mmap() - May the host map a BAR of a device?
+ * @pdev: The device; the caller has a reference.
+ * @path: The way that it takes, in a word.
+ *
+ * As pci_gate_check(), but what there is to tell is told a little later.
+ *
+ * Context: May sleep. The mmap_lock is held.
+ * Return: As pci_gate_check().
+ */
+int pci_gate_check_mmap(struct pci_dev *pdev, const char *path)
+{
+	return check(pdev, path, tell_later);
+}
+
+static struct pci_bus *root_bus(struct pci_bus *bus)
+{
+	while (!pci_is_root_bus(bus))
+		bus = bus->parent;
+	return bus;
+}
+
+static bool is_below(const struct pci_dev *pdev, const struct pci_bus *top)
+{
+	for (struct pci_bus *bus = pdev->bus; bus; bus = bus->parent)
+		if (bus == top)
+			return true;
+	return false;
+}
+
+/**
+ * pci_gate_check_below() - May the host do what changes all devices of a bus?
+ * @bus: The bus; the caller has a reference.
+ * @path: The way that it takes, in a word.
+ *
+ * The same as pci_gate_check() for a device that the bus leads to, if one of them
+ * is gated. What there is to tell is told a little later.
+ *
+ * Context: May sleep.
+ * Return: As pci_gate_check().
+ */
+int pci_gate_check_below(struct pci_bus *bus, const char *path)
+{
+	struct iommu_owner_access access;
+	struct pci_dev *pdev;
+	int ret = 0;
+
+	guard(rwsem_read)(&gate_lock);
+	list_for_each_entry(pdev, &gated, gate_node) {
+		if (!is_below(pdev, bus))
+			continue;
+		ret = judge(pdev, path, &access);
+		if (ret)
+			tell_later(&access);
+		break;
+	}
+	return min(ret, 0);
+}
+
+/**
+ * pci_gate_check_bus() - May the host reach legacy addresses of a bus?
+ * @bus: The bus; the caller has a reference.
+ * @path: The way that it takes, in a word.
+ *
+ * A legacy address is decoded by whatever device the host bridge leads to.
+ * Therefore as pci_gate_check_below(), with all of them.
+ *
+ * Context: May sleep.
+ * Return: As pci_gate_check().
+ */
+int pci_gate_check_bus(struct pci_bus *bus, const char *path)
+{
+	return pci_gate_check_below(root_bus(bus), path);
+}
+
+struct pages {
+	unsigned long first;
+	unsigned long last;
+};
+
+static bool iobar_pages(struct pci_dev *pdev, int bar, struct pages *pages)
+{
+	struct vm_area_struct vma = {};
+
+	/* It only moves the offset */
+	if (!arch_can_pci_mmap_io() || pci_iobar_pfn(pdev, bar, &vma))
+		return false;
+	pages->first = vma.vm_pgoff;
+	pages->last = pages->first +
+		      ((pci_resource_len(pdev, bar) - 1) >> PAGE_SHIFT);
+	return true;
+}
+
+/* The pages by which user space can map a BAR, if it can at all */
+static bool bar_pages(struct pci_dev *pdev, int bar, struct pages *pages)
+{
+	const struct resource *res = &pdev->resource[bar];
+
+	/* The shadow of a ROM is memory of the host */
+	if (!pci_resource_len(pdev, bar) ||
+	    res->flags & (IORESOURCE_UNSET | IORESOURCE_ROM_SHADOW))
+		return false;
+	if (res->flags & IORESOURCE_IO)
+		return iobar_pages(pdev, bar, pages);
+	if (!(res->flags & IORESOURCE_MEM))
+		return false;
+	pages->first = PHYS_PFN(res->start);
+	pages->last = PHYS_PFN(res->end);
+	return true;
+}
+
+static bool has_page(struct pci_dev *pdev, const struct pages *pages)
+{
+	struct pages own;
+
+	for (int bar = 0; bar <= PCI_ROM_RESOURCE; bar++)
+		if (bar_pages(pdev, bar, &own) && own.first <= pages->last &&
+		    own.last >= pages->first)
+			return true;
+	return false;
+}
+
+static struct pci_dev *gated_device(const struct pages *pages)
+{
+	struct pci_dev *pdev;
+
+	lockdep_assert_held(&gate_lock);
+
+	list_for_each_entry(pdev, &gated, gate_node)
+		if (has_page(pdev, pages))
+			return pdev;
+	return NULL;
+}
+
+/**
+ * pci_gate_check_phys() - May the host write at a physical address?
+ * @addr: The address.
+ * @size: Number of bytes.
+ * @path: The way that it takes, in a word.
+ *
+ * As pci_gate_check() for a device that has a BAR in one of these pages.
+ *
+ * Context: May sleep. Takes the mutex of the group of that device.
+ * Return: As pci_gate_check().
+ */
+int pci_gate_check_phys(phys_addr_t addr, size_t size, const char *path)
+{
+	const struct pages pages = {
+		.first = PHYS_PFN(addr),
+		.last = PHYS_PFN(addr + size - 1),
+	};
+	struct iommu_owner_access access;
+	int ret;
+
+	scoped_guard(rwsem_read, &gate_lock)
+		ret = judge(gated_device(&pages), path, &access);
+	if (ret)
+		tell(&access);
+	return min(ret, 0);
+}
+
+/*
+ * On x86, what a page is cached like follows from what is reserved for it; the
+ * default is not to write-combine. A reservation for the life of the mapping
+ * would need to be told of its end, which sysfs does not offer.
+ */
+static vm_fault_t insert(struct vm_fault *vmf, bool write_combine)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	resource_size_t addr = PFN_PHYS(vmf->pgoff);
+	bool reserved;
+	vm_fault_t ret;
+
+	reserved = write_combine && !arch_io_reserve_memtype_wc(addr, PAGE_SIZE);
+	if (vma->vm_flags & VM_MIXEDMAP)
+		ret = vmf_insert_mixed(vma, vmf->address,
+				       __pfn_to_pfn_t(vmf->pgoff, PFN_DEV));
+	else
+		ret = vmf_insert_pfn(vma, vmf->address, vmf->pgoff);
+	if (reserved)
+		arch_io_free_memtype_wc(addr, PAGE_SIZE);
+	return ret;
+}
+
+static vm_fault_t fault(struct vm_fault *vmf, bool write_combine)
+{
+	const struct pages page = { .first = vmf->pgoff, .last = vmf->pgoff };
+	struct iommu_owner_access access;
+	int ret;
+
+	guard(rwsem_read)(&gate_lock);
+	ret = judge(gated_device(&page), "fault", &access);
+	if (ret)
+		tell_later(&access);
+	return ret < 0 ? VM_FAULT_SIGBUS : insert(vmf, write_combine);
+}
+
+static vm_fault_t fault_uc(struct vm_fault *vmf)
+{
+	return fault(vmf, false);
+}
+
+static vm_fault_t fault_wc(struct vm_fault *vmf)
+{
+	return fault(vmf, true);
+}
+
+#ifdef CONFIG_HAVE_IOREMAP_PROT
+/* For a debugger, which may be the first to look at a page */
+static int access_phys(struct vm_area_struct *vma, unsigned long addr,
+		       void *buf, int len, int write)
+{
+	int ret = generic_access_phys(vma, addr, buf, len, write);
+
+	if (ret >= 0 ||
+	    fixup_user_fault(vma->vm_mm, addr, write ? FAULT_FLAG_WRITE : 0,
+			     NULL))
+		return ret;
+	return generic_access_phys(vma, addr, buf, len, write);
+}
+#endif
+
+static const struct vm_operations_struct uc_vm_ops = {
+	.fault = fault_uc,
+#ifdef CONFIG_HAVE_IOREMAP_PROT
+	.access = access_phys,
+#endif
+};
+
+static const struct vm_operations_struct wc_vm_ops = {
+	.fault = fault_wc,
+#ifdef CONFIG_HAVE_IOREMAP_PROT
+	.access = access_phys,
+#endif
+};
+
+static int map(struct vm_area_struct *vma, bool write_combine)
+{
+	vm_flags_t kind = VM_PFNMAP;
+
+	/* A page of a private mapping can be put in later only with this */
+	if (is_cow_mapping(vma->vm_flags))
+		kind = VM_MIXEDMAP;
+	vm_flags_set(vma, VM_IO | VM_DONTEXPAND | VM_DONTDUMP | kind);
+	vma->vm_ops = write_combine ? &wc_vm_ops : &uc_vm_ops;
+	return 0;
+}
+
+/**
+ * pci_gate_mmap_bar() - Map a BAR for user space
+ * @vma: The mapping. Its offset is the number of the page at its start, its
+ *	protection says how it is cached, and its file has the mapping of
+ *	iomem_get_mapping().
+ * @write_combine: It is to be write-combined.
+ *
+ * The pages come with the faults, unless the gate is shut then: SIGBUS. They go
+ * when the gate is shut, and come again by a fault after that has ended.
+ *
+ * Context: The mmap_lock is held for writing.
+ * Return: 0.
+ */
+int pci_gate_mmap_bar(struct vm_area_struct *vma, bool write_combine)
+{
+	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
+	return map(vma, write_combine);
+}
+
+static bool has_bar(const struct pages *pages)
+{
+	struct pci_dev *pdev = NULL;
+
+	for_each_pci_dev(pdev) {
+		if (has_page(pdev, pages)) {
+			pci_dev_put(pdev);
+			return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * pci_gate_mmap_phys() - Map physical addresses for user space
+ * @vma: The mapping, as for pci_gate_mmap_bar().
+ *
+ * If there is a BAR among the addresses, all of them are mapped as by
+ * pci_gate_mmap_bar(). What there is to tell is told a little later.
+ *
+ * Context: May sleep. The mmap_lock is held for writing.
+ * Return: 1 if the mapping is set up; 0 if there is no BAR, and the caller is to
+ * do it; -EBUSY and -EPERM as pci_gate_check().
+ */
+int pci_gate_mmap_phys(struct vm_area_struct *vma)
+{
+	const struct pages pages = {
+		.first = vma->vm_pgoff,
+		.last = vma->vm_pgoff + vma_pages(vma) - 1,
+	};
+	struct iommu_owner_access access;
+	int ret;
+
+	scoped_guard(rwsem_read, &gate_lock)
+		ret = judge(gated_device(&pages), "/dev/mem mmap", &access);
+	if (ret)
+		tell_later(&access);
+	if (ret < 0)
+		return ret;
+	if (!has_bar(&pages))
+		return 0;
+	map(vma, false);
+	return 1;
+}
+
+/* Also of private copies, as for a driver that takes a BAR for itself */
+static void unmap(struct pci_dev *pdev)
+{
+	struct pages pages;
+
+	for (int bar = 0; bar <= PCI_ROM_RESOURCE; bar++)
+		if (bar_pages(pdev, bar, &pages))
+			unmap_mapping_pages(iomem_get_mapping(), pages.first,
+					    pages.last - pages.first + 1, true);
+}
+
+/**
+ * pci_gate_close() - Shut the host's raw ways to a device
+ * @pdev: The device. It is in an IOMMU group.
+ *
+ * When this returns, no mapping of a BAR by sysfs, procfs or /dev/mem leads to
+ * the device any more, if the gate is enforced.
+ *
+ * Context: May sleep. The mutex of the group is held.
+ */
+void pci_gate_close(struct pci_dev *pdev)
+{
+	scoped_guard(rwsem_write, &gate_lock) {
+		if (test_and_set_bit(PCI_DEV_GATED, &pdev->priv_flags))
+			return;
+		list_add(&pdev->gate_node, &gated);
+	}
+	/* Who has come before is unmapped; who comes now has seen the bit */
+	unmap(pdev);
+}
+
+/**
+ * pci_gate_open() - Open the host's raw ways to a device again
+ * @pdev: The device. It has not left its IOMMU group yet.
+ *
+ * Context: May sleep. The mutex of the group is held.
+ */
+void pci_gate_open(struct pci_dev *pdev)
+{
+	guard(rwsem_write)(&gate_lock);
+	if (test_and_clear_bit(PCI_DEV_GATED, &pdev->priv_flags))
+		list_del(&pdev->gate_node);
+}
+
+static int mode_set(const char *val, const struct kernel_param *kp)
+{
+	int new = sysfs_match_string(mode_names, val);
+	struct pci_dev *pdev;
+
+	if (new < 0)
+		return new;
+	if (security_locked_down(LOCKDOWN_PCI_ACCESS))
+		return -EPERM;
+
+	down_write(&gate_lock);
+	gate_mode = new;
+	downgrade_write(&gate_lock);
+	/* What was mapped under the old mode has to ask again */
+	list_for_each_entry(pdev, &gated, gate_node)
+		unmap(pdev);
+	up_read(&gate_lock);
+	return 0;
+}
+
+static int mode_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", mode_names[READ_ONCE(gate_mode)]);
+}
+
+static const struct kernel_param_ops mode_ops = {
+	.set = mode_set,
+	.get = mode_get,
+};
+
+module_param_cb(gate, &mode_ops, NULL, 0644);
+MODULE_PARM_DESC(gate,
+		 "Access of the host to PCI devices that user space owns: enforce (refuse it), log or off");
