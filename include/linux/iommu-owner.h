@@ -18,6 +18,7 @@
 struct device;
 struct file;
 struct iommu_owner;
+struct kernel_param_ops;
 struct kvm;
 struct module;
 
@@ -240,6 +241,10 @@ int iommu_owner_snapshot(struct iommu_group *group,
 			 struct iommu_owner_info *info);
 void iommu_owner_snapshot_free(struct iommu_owner_info *info);
 const char *iommu_owner_kind_name(enum iommu_owner_kind kind);
+
+extern const struct kernel_param_ops iommu_owner_waiver_ops;
+extern const struct kernel_param_ops iommu_owner_msi_waiver_ops;
+bool iommu_owner_waived(const bool *waiver);
 
 #else /* !CONFIG_IOMMU_API */
 
