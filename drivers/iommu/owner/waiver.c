@@ -50,10 +50,9 @@ static int waiver_set(const char *val, const struct kernel_param *kp)
 	return ret;
 }
 
-/**
- * iommu_owner_waiver_ops - Parameter that does without the IOMMU
- *
- * For module_param_cb() with a bool. To set it is -EPERM under lockdown.
+/*
+ * For module_param_cb() of a bool that does without the IOMMU: to switch it on is
+ * -EPERM under lockdown.
  */
 const struct kernel_param_ops iommu_owner_waiver_ops = {
 	.flags = KERNEL_PARAM_OPS_FL_NOARG,
@@ -76,11 +75,7 @@ static int waiver_msi_set(const char *val, const struct kernel_param *kp)
 	return ret;
 }
 
-/**
- * iommu_owner_msi_waiver_ops - Parameter that does without isolated interrupts
- *
- * For module_param_cb() with a bool. To set it is -EPERM under lockdown.
- */
+/* The same for a bool that does without isolated interrupts */
 const struct kernel_param_ops iommu_owner_msi_waiver_ops = {
 	.flags = KERNEL_PARAM_OPS_FL_NOARG,
 	.set = waiver_msi_set,

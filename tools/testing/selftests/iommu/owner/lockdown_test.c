@@ -207,9 +207,7 @@ TEST_F(lockdown, vfio)
 	if (column->lease && variant->level > NONE &&
 	    !exists(GROUPS "/%d/owner/isolation", self->edu.group))
 		SKIP(return, "no isolation leases");
-	if (variant->level == NONE) {
-		ASSERT_EQ(0, put_unsafe("N"));
-	}
+	ASSERT_EQ(0, variant->level == NONE ? put_unsafe("N") : 0);
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	for (enum vfio_path path = PATH_CONTAINER; path <= PATH_CDEV; path++) {
 		ret = vfio_start(&self->vfio, path, &self->edu);
@@ -220,9 +218,7 @@ TEST_F(lockdown, vfio)
 		vfio_close(&self->vfio);
 	}
 	/* As the levels above expect it */
-	if (variant->level == NONE) {
-		ASSERT_EQ(0, put_unsafe("Y"));
-	}
+	ASSERT_EQ(0, variant->level == NONE ? put_unsafe("Y") : 0);
 }
 
 /* Two drivers in one group: at no level a claim beside one that does DMA */
@@ -347,11 +343,12 @@ TEST_F(lockdown, raw_access)
 	int refused = variant->level > NONE ? -EPERM : 0;
 	unsigned int bus, slot, function;
 	char path[128];
+	int n;
 
 	snprintf(path, sizeof(path), PCI "/devices/%s/config", self->edu.bdf);
 	EXPECT_EQ(refused, rewrite_config(path));
-	ASSERT_EQ(3, sscanf(self->edu.bdf, "%*x:%x:%x.%x", &bus, &slot,
-			    &function));
+	n = sscanf(self->edu.bdf, "%*x:%x:%x.%x", &bus, &slot, &function);
+	ASSERT_EQ(3, n);
 	snprintf(path, sizeof(path), "/proc/bus/pci/%02x/%02x.%x", bus, slot,
 		 function);
 	EXPECT_EQ(refused, rewrite_config(path));

@@ -201,9 +201,7 @@ TEST_F(noiommu, parameter)
 	EXPECT_EQ(variant->level > NONE ? -EPERM : 0, put("Y", NOIOMMU));
 	EXPECT_EQ(-EINVAL, put("maybe", NOIOMMU));
 	/* What is safe is not refused; but the next level begins with Y */
-	if (variant->level == NONE) {
-		EXPECT_EQ(0, put("N", NOIOMMU));
-	}
+	EXPECT_EQ(0, variant->level == NONE ? put("N", NOIOMMU) : 0);
 }
 
 /* With the parameter on since before, there is no new device to be had */
@@ -212,9 +210,7 @@ TEST_F(noiommu, bind)
 	int expected = variant->level > NONE ? -EINVAL : 0;
 	struct pdev ahci;
 
-	if (variant->level == NONE) {
-		ASSERT_EQ(0, put("Y", NOIOMMU));
-	}
+	ASSERT_EQ(0, variant->level == NONE ? put("Y", NOIOMMU) : 0);
 	ASSERT_EQ(0, lockdown_raise(variant->level));
 	ASSERT_TRUE(find_device("0x8086", "0x2922", &ahci));
 	driver_clear(&ahci);
@@ -229,9 +225,7 @@ TEST_F(noiommu, writes_any_page)
 {
 	int refused = variant->level > NONE ? -EPERM : 0;
 
-	if (variant->level == NONE) {
-		ASSERT_EQ(0, noiommu_group(&self->edu));
-	}
+	ASSERT_EQ(0, variant->level == NONE ? noiommu_group(&self->edu) : 0);
 	ASSERT_EQ(0, lockdown_raise(variant->level));
 	EXPECT_EQ(refused, noiommu_steps(&self->vfio, STEPS, PATH_CONTAINER,
 					 &self->edu));
