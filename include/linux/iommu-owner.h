@@ -19,6 +19,7 @@
 struct device;
 struct file;
 struct iommu_owner;
+struct kernel_param_ops;
 struct kvm;
 struct module;
 
@@ -341,6 +342,9 @@ int iommu_owner_isolation_lease(struct device *dev, u32 required,
 void iommu_owner_isolation_put(struct iommu_owner_lease *lease);
 bool iommu_owner_refuses_ats(struct device *dev);
 int iommu_owner_set_unsafe_interrupts(bool *allow, bool value, const char *who);
+extern const struct kernel_param_ops iommu_owner_waiver_ops;
+extern const struct kernel_param_ops iommu_owner_msi_waiver_ops;
+bool iommu_owner_waived(const bool *waiver);
 
 #else /* !CONFIG_IOMMU_API */
 

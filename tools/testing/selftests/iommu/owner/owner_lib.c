@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,6 +22,7 @@
 #define PCI		"/sys/bus/pci"
 #define GROUPS		"/sys/kernel/iommu_groups"
 #define TRACING		"/sys/kernel/tracing/instances/iommu_owner_test"
+#define SECURITYFS	"/sys/kernel/security"
 #define MONITOR		"/dev/virtio-ports/owner.monitor"
 
 __u64 now_ms(void)
@@ -207,7 +209,18 @@ static unsigned int group_find(int group, const char *vendor,
 	return n;
 }
 
-static bool find_group(bool shared, struct pdev *edu, struct pdev *nic)
+struct pci_id {
+	const char *vendor;
+	const char *device;
+};
+
+static const struct pci_id edu_id = { "0x1234", "0x11e8" };
+static const struct pci_id nic_id = { "0x8086", "0x100e" };
+static const struct pci_id port_id = { "0x1b36", "0x000c" };
+
+/* A group with an edu device that is alone, or with a device of @mate_id */
+static bool find_group(const struct pci_id *mate_id, struct pdev *edu,
+		       struct pdev *mate)
 {
 	struct dirent *entry;
 	bool found = false;
@@ -220,15 +233,16 @@ static bool find_group(bool shared, struct pdev *edu, struct pdev *nic)
 	while (!found && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		n = group_find(atoi(entry->d_name), "0x1234", "0x11e8", edu);
+		n = group_find(atoi(entry->d_name), edu_id.vendor,
+			       edu_id.device, edu);
 		if (!edu->bdf[0])
 			continue;
-		if (!shared) {
+		if (!mate_id) {
 			found = n == 1;
 			continue;
 		}
-		group_find(edu->group, "0x8086", "0x100e", nic);
-		found = nic->bdf[0];
+		group_find(edu->group, mate_id->vendor, mate_id->device, mate);
+		found = mate->bdf[0];
 	}
 	closedir(dir);
 	return found;
@@ -236,12 +250,53 @@ static bool find_group(bool shared, struct pdev *edu, struct pdev *nic)
 
 bool find_edu(struct pdev *edu)
 {
-	return find_group(false, edu, NULL);
+	return find_group(NULL, edu, NULL);
 }
 
 bool find_shared(struct pdev *edu, struct pdev *nic)
 {
-	return find_group(true, edu, nic);
+	return find_group(&nic_id, edu, nic);
+}
+
+bool find_edu_below_port(struct pdev *edu)
+{
+	struct pdev port;
+
+	return find_group(&port_id, edu, &port);
+}
+
+static bool find_id(const char *vendor, const char *device, int order,
+		    struct pdev *found)
+{
+	struct dirent *entry;
+	DIR *dir;
+
+	found->bdf[0] = '\0';
+	dir = opendir(PCI "/devices");
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir))) {
+		if (!dev_has_id(entry->d_name, vendor, device) ||
+		    (found->bdf[0] &&
+		     strcmp(entry->d_name, found->bdf) * order < 0))
+			continue;
+		snprintf(found->bdf, sizeof(found->bdf), "%.15s",
+			 entry->d_name);
+	}
+	closedir(dir);
+	found->group = dev_group(found->bdf);
+	return found->bdf[0];
+}
+
+bool find_device(const char *vendor, const char *device, struct pdev *found)
+{
+	return find_id(vendor, device, -1, found);
+}
+
+bool find_device_last(const char *vendor, const char *device,
+		      struct pdev *found)
+{
+	return find_id(vendor, device, 1, found);
 }
 
 static bool driver_get(const struct pdev *pdev, char *name, size_t size)
@@ -292,6 +347,35 @@ void driver_clear(const struct pdev *pdev)
 {
 	driver_unbind(pdev);
 	put("\n", PCI "/devices/%s/driver_override", pdev->bdf);
+}
+
+static const char *const lockdown_levels[LOCKDOWN_LEVELS] = {
+	"none", "integrity", "confidentiality"
+};
+
+int lockdown_level(void)
+{
+	char buf[128], name[32];
+	int ret;
+
+	if (!exists(SECURITYFS "/lockdown"))
+		mount("securityfs", SECURITYFS, "securityfs", 0, NULL);
+	ret = get(buf, sizeof(buf), SECURITYFS "/lockdown");
+	if (ret)
+		return ret;
+	for (int i = 0; i < LOCKDOWN_LEVELS; i++) {
+		snprintf(name, sizeof(name), "[%s]", lockdown_levels[i]);
+		if (strstr(buf, name))
+			return i;
+	}
+	return -EINVAL;
+}
+
+int lockdown_raise(enum lockdown level)
+{
+	if (lockdown_level() == (int)level)
+		return 0;
+	return put(lockdown_levels[level], SECURITYFS "/lockdown");
 }
 
 int owner_get(int group, const char *attr, char *buf, size_t size)

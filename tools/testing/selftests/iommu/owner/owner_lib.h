@@ -32,6 +32,9 @@
 #define NO_EDU		"no edu device alone in its IOMMU group"
 #define NO_SHARED	"no edu and e1000 that share an IOMMU group"
 #define NO_TRACING	"no tracefs at /sys/kernel/tracing"
+#define NO_LOCKDOWN	"no lockdown in securityfs"
+#define NO_COLUMN	"IOMMU_OWNER_COLUMN names no column of this program"
+#define NOT_LOWER	"lockdown cannot be lowered"
 #define NO_MONITOR	"no port owner.monitor to the monitor of QEMU"
 
 /* Every wait for something that the kernel does in its own time ends here */
@@ -60,11 +63,23 @@ struct pdev {
 
 bool find_edu(struct pdev *edu);
 bool find_shared(struct pdev *edu, struct pdev *nic);
+/* The first and the last device with this id; its group is -ENOENT if it has none */
+bool find_device(const char *vendor, const char *device, struct pdev *found);
+bool find_device_last(const char *vendor, const char *device,
+		      struct pdev *found);
+/* An edu that shares a group with the port above it */
+bool find_edu_below_port(struct pdev *edu);
 int dev_group(const char *bdf);
 int driver_bind(const struct pdev *pdev, const char *driver);
 int driver_unbind(const struct pdev *pdev);
 void driver_clear(const struct pdev *pdev);
 bool driver_is(const struct pdev *pdev, const char *driver);
+
+/* Lockdown can be raised, never lowered */
+enum lockdown { NONE, INTEGRITY, CONFIDENTIALITY, LOCKDOWN_LEVELS };
+
+int lockdown_level(void);
+int lockdown_raise(enum lockdown level);
 
 /* Ownership as sysfs reports it; the attributes are those of owner/ */
 int owner_get(int group, const char *attr, char *buf, size_t size);

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What lockdown leaves of the ways in which root can let a device do DMA
+ *
+ * The machine is a column of a table, and its name is in IOMMU_OWNER_COLUMN: what
+ * isolates the devices differs between columns. The levels of lockdown follow
+ * each other, since they cannot be lowered again. For a machine without an IOMMU,
+ * see noiommu_test.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <linux/pci_regs.h>
+
+#include "owner_test.h"
+
+#define PCI		"/sys/bus/pci"
+#define GROUPS		"/sys/kernel/iommu_groups"
+#define NOIOMMU		"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+#define TYPE1_UNSAFE \
+	"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+#define IOMMUFD_UNSAFE	"/sys/module/iommufd/parameters/allow_unsafe_interrupts"
+/* A driver of UIO that offers BAR 0 of whatever it is bound to */
+#define UIO_MODULE	"uio_cif"
+#define UIO_DRIVER	"hilscher"
+#define IOVA		0x10000000ULL
+
+/*
+ * One machine: what lacks the group of the edu device when nobody has it; whether
+ * that is the isolation of interrupts, which can be waived; and what VFIO with the
+ * device returns at each level. With @lease it is the isolation lease that refuses.
+ */
+static const struct column {
+	const char *name;
+	const char *missing;
+	int vfio[LOCKDOWN_LEVELS];
+	bool unsafe;
+	bool port;
+	bool lease;
+} columns[] = {
+	{ "base", "", { 0, 0, 0 } },
+	{ "pt", "translated", { 0, 0, 0 } },
+	{ "snoop-off", "snoop", { 0, 0, 0 } },
+	{ "lazy", "strict", { 0, 0, 0 } },
+	{ "no-acs", "acs", { 0, -EPERM, -EPERM }, .port = true, .lease = true },
+	{ "no-intremap", "isolated-msi", { -EPERM, -EPERM, -EPERM },
+	  .unsafe = true },
+};
+
+static const struct column *find_column(void)
+{
+	const char *name = getenv("IOMMU_OWNER_COLUMN");
+
+	for (unsigned int i = 0; name && i < ARRAY_SIZE(columns); i++)
+		if (!strcmp(columns[i].name, name))
+			return &columns[i];
+	return NULL;
+}
+
+FIXTURE(lockdown) {
+	const struct column *column;
+	struct pdev edu;
+	struct vfio vfio;
+	unsigned char *data;
+	unsigned char *target;
+	unsigned char *canary;
+	__u64 physical;
+	__u64 size;
+	void *bar;
+};
+
+FIXTURE_VARIANT(lockdown) {
+	enum lockdown level;
+};
+
+FIXTURE_VARIANT_ADD(lockdown, none) { .level = NONE };
+FIXTURE_VARIANT_ADD(lockdown, integrity) { .level = INTEGRITY };
+FIXTURE_VARIANT_ADD(lockdown, confidentiality) { .level = CONFIDENTIALITY };
+
+FIXTURE_SETUP(lockdown)
+{
+	const struct column *column = find_column();
+
+	if (!column)
+		SKIP(return, NO_COLUMN);
+	if (lockdown_level() < 0)
+		SKIP(return, NO_LOCKDOWN);
+	if (lockdown_level() > (int)variant->level)
+		SKIP(return, NOT_LOWER);
+	ASSERT_EQ(0, lockdown_raise(variant->level));
+
+	load_modules();
+	self->column = column;
+	self->vfio = (struct vfio){
+		.container = -1, .group = -1, .device = -1
+	};
+	ASSERT_TRUE(column->port ? find_edu_below_port(&self->edu) :
+		    find_edu(&self->edu));
+	self->size = sysconf(_SC_PAGESIZE);
+	self->data = page_alloc(PATTERN);
+	self->target = page_alloc(CANARY);
+	self->canary = page_alloc(CANARY);
+	ASSERT_NE(NULL, self->data);
+	ASSERT_NE(NULL, self->target);
+	ASSERT_NE(NULL, self->canary);
+	self->physical = page_physical(self->canary);
+	ASSERT_NE(0, self->physical)
+		TH_LOG("no physical address in /proc/self/pagemap");
+}
+
+FIXTURE_TEARDOWN(lockdown)
+{
+	edu_close(self->bar);
+	vfio_close(&self->vfio);
+	driver_clear(&self->edu);
+}
+
+static int put_unsafe(const char *value)
+{
+	int ret = put(value, TYPE1_UNSAFE);
+
+	return ret ? ret : put(value, IOMMUFD_UNSAFE);
+}
+
+TEST_F(lockdown, noiommu_parameter)
+{
+	EXPECT_EQ(variant->level > NONE ? -EPERM : 0, put("Y", NOIOMMU));
+	EXPECT_EQ(-EINVAL, put("maybe", NOIOMMU));
+	/* What is safe is not refused */
+	EXPECT_EQ(0, put("N", NOIOMMU));
+}
+
+TEST_F(lockdown, unsafe_interrupts_parameters)
+{
+	static const char *const names[] = { TYPE1_UNSAFE, IOMMUFD_UNSAFE };
+	int refused = variant->level > NONE ? -EPERM : 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		EXPECT_EQ(refused, put("Y", "%s", names[i]))
+			TH_LOG("%s", names[i]);
+		EXPECT_EQ(-EINVAL, put("maybe", "%s", names[i]));
+		/* The levels above must find it on, and could not switch it on */
+		if (variant->level == NONE) {
+			EXPECT_EQ(0, put("N", "%s", names[i]));
+			EXPECT_EQ(0, put("Y", "%s", names[i]));
+		}
+	}
+}
+
+/*
+ * Switched on before lockdown, the parameters have no effect on a device that
+ * needs them, and are not in the way of one that does not.
+ */
+TEST_F(lockdown, unsafe_interrupts_use)
+{
+	const struct column *column = self->column;
+	int expected = column->vfio[variant->level];
+	char buf[8];
+
+	if (variant->level == NONE) {
+		ASSERT_EQ(0, put_unsafe("Y"));
+		expected = 0;
+	}
+	if (column->lease && variant->level > NONE &&
+	    !exists(GROUPS "/%d/owner/isolation", self->edu.group))
+		SKIP(return, "no isolation leases");
+	ASSERT_EQ(0, get(buf, sizeof(buf), TYPE1_UNSAFE));
+	EXPECT_EQ('Y', buf[0]);
+	ASSERT_EQ(0, get(buf, sizeof(buf), IOMMUFD_UNSAFE));
+	EXPECT_EQ('Y', buf[0]);
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	for (enum vfio_path path = PATH_CONTAINER; path <= PATH_CDEV; path++) {
+		EXPECT_EQ(expected, vfio_start(&self->vfio, path, &self->edu))
+			TH_LOG("path %d", path);
+		vfio_close(&self->vfio);
+	}
+}
+
+/* Map both pages, let the device write to one of them, and past them */
+static void dma_stays_inside(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(lockdown) * self)
+{
+	struct vfio *vfio = &self->vfio;
+
+	self->bar = edu_open_vfio(vfio);
+	ASSERT_NE(NULL, self->bar);
+	memset(self->target, CANARY, self->size);
+	ASSERT_EQ(0, vfio_map(vfio, self->data, IOVA, self->size));
+	ASSERT_EQ(0, vfio_map(vfio, self->target, IOVA + self->size,
+			      self->size));
+	ASSERT_EQ(0, edu_read_ram(self->bar, IOVA));
+	ASSERT_EQ(0, edu_write_ram(self->bar, IOVA + self->size));
+	EXPECT_TRUE(page_is(self->target, PATTERN));
+	ASSERT_EQ(0, edu_write_ram(self->bar, self->physical));
+	EXPECT_TRUE(page_is(self->canary, CANARY));
+	edu_close(self->bar);
+	self->bar = NULL;
+}
+
+/* An isolated device works at each level, and one that is not is refused */
+TEST_F(lockdown, vfio)
+{
+	const struct column *column = self->column;
+	int ret, expected = column->vfio[variant->level];
+
+	if (column->lease && variant->level > NONE &&
+	    !exists(GROUPS "/%d/owner/isolation", self->edu.group))
+		SKIP(return, "no isolation leases");
+	ASSERT_EQ(0, variant->level == NONE ? put_unsafe("N") : 0);
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	for (enum vfio_path path = PATH_CONTAINER; path <= PATH_CDEV; path++) {
+		ret = vfio_start(&self->vfio, path, &self->edu);
+		EXPECT_EQ(expected, ret)
+			TH_LOG("path %d", path);
+		if (!ret)
+			dma_stays_inside(_metadata, self);
+		vfio_close(&self->vfio);
+	}
+	/* As the levels above expect it */
+	ASSERT_EQ(0, variant->level == NONE ? put_unsafe("Y") : 0);
+}
+
+/* Two drivers in one group: at no level a claim beside one that does DMA */
+TEST_F(lockdown, vfio_beside_a_driver)
+{
+	int alone = self->column->unsafe && variant->level > NONE ? -EPERM : 0;
+	struct pdev edu, nic;
+
+	ASSERT_TRUE(find_shared(&edu, &nic));
+	ASSERT_EQ(0, driver_bind(&edu, USER_DRIVER));
+	ASSERT_EQ(0, driver_bind(&nic, NIC_DRIVER));
+	for (enum vfio_path path = PATH_CONTAINER; path <= PATH_CDEV; path++) {
+		EXPECT_EQ(-EPERM, vfio_start(&self->vfio, path, &edu))
+			TH_LOG("path %d", path);
+		vfio_close(&self->vfio);
+	}
+	driver_clear(&nic);
+	for (enum vfio_path path = PATH_CONTAINER; path <= PATH_CDEV; path++) {
+		EXPECT_EQ(alone, vfio_start(&self->vfio, path, &edu))
+			TH_LOG("path %d without the driver", path);
+		vfio_close(&self->vfio);
+	}
+	driver_clear(&edu);
+}
+
+/* The bits that a group lacks; SKIP if the kernel has no report */
+static int missing_bits(int group, char *buf, size_t size)
+{
+	char *line;
+	int ret = get(buf, size, GROUPS "/%d/owner/isolation", group);
+
+	if (ret)
+		return ret;
+	line = strstr(buf, "missing:");
+	if (!line)
+		return -EINVAL;
+	line += strlen("missing:");
+	line[strcspn(line, "\n")] = '\0';
+	memmove(buf, line + strspn(line, " "), strlen(line) + 1 -
+		strspn(line, " "));
+	return 0;
+}
+
+TEST_F(lockdown, report)
+{
+	struct pdev edu, nic;
+	char buf[1024];
+	int ret;
+
+	ret = missing_bits(self->edu.group, buf, sizeof(buf));
+	if (ret == -ENOENT)
+		SKIP(return, "no isolation report");
+	ASSERT_EQ(0, ret);
+	EXPECT_STREQ(self->column->missing, buf);
+
+	/* The group of two: one that has a driver is missing one bit more */
+	ASSERT_TRUE(find_shared(&edu, &nic));
+	ASSERT_EQ(0, driver_bind(&nic, NIC_DRIVER));
+	ASSERT_EQ(0, missing_bits(nic.group, buf, sizeof(buf)));
+	EXPECT_NE(NULL, strstr(buf, "no-sibling"));
+	driver_clear(&nic);
+	ASSERT_EQ(0, missing_bits(nic.group, buf, sizeof(buf)));
+	EXPECT_EQ(NULL, strstr(buf, "no-sibling"));
+}
+
+static int uio_open(const struct pdev *pdev)
+{
+	char path[64];
+
+	/* Numbers begin at 0, and there are few */
+	for (int n = 0; n < 8; n++) {
+		if (!exists(PCI "/devices/%s/uio/uio%d", pdev->bdf, n))
+			continue;
+		snprintf(path, sizeof(path), "/dev/uio%d", n);
+		return open(path, O_RDWR);
+	}
+	return -1;
+}
+
+TEST_F(lockdown, uio_maps_a_bar)
+{
+	void *bar;
+	int fd;
+
+	if (load_module(UIO_MODULE))
+		SKIP(return, "no " UIO_MODULE);
+	ASSERT_EQ(0, driver_bind(&self->edu, UIO_DRIVER));
+	fd = uio_open(&self->edu);
+	ASSERT_LE(0, fd);
+	bar = mmap(NULL, self->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (variant->level > NONE) {
+		EXPECT_EQ(MAP_FAILED, bar);
+		EXPECT_EQ(EPERM, errno);
+	} else {
+		ASSERT_NE(MAP_FAILED, bar);
+		EXPECT_TRUE(edu_answers(bar));
+	}
+	if (bar != MAP_FAILED)
+		munmap(bar, self->size);
+	close(fd);
+}
+
+/* Write to a register what it has */
+static int rewrite_config(const char *path)
+{
+	unsigned char line = 0;
+	int fd, ret = 0;
+
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, &line, 1, PCI_INTERRUPT_LINE) != 1 ||
+	    pwrite(fd, &line, 1, PCI_INTERRUPT_LINE) != 1)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* The host's own raw paths stay shut, be the device isolated or not */
+TEST_F(lockdown, raw_access)
+{
+	int refused = variant->level > NONE ? -EPERM : 0;
+	unsigned int bus, slot, function;
+	char path[128];
+	int n;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/config", self->edu.bdf);
+	EXPECT_EQ(refused, rewrite_config(path));
+	n = sscanf(self->edu.bdf, "%*x:%x:%x.%x", &bus, &slot, &function);
+	ASSERT_EQ(3, n);
+	snprintf(path, sizeof(path), "/proc/bus/pci/%02x/%02x.%x", bus, slot,
+		 function);
+	EXPECT_EQ(refused, rewrite_config(path));
+	self->bar = edu_open_sysfs(&self->edu);
+	EXPECT_EQ(variant->level > NONE, !self->bar);
+}
+
+TEST_HARNESS_MAIN
