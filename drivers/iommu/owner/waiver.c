@@ -69,10 +69,9 @@ static int waiver_msi_set(const char *val, const struct kernel_param *kp)
 	ret = waiver_parse(val, kp, &on);
 	if (!ret && on)
 		ret = waiver_locked_down(kp);
-	/* A lease that needs isolated interrupts refuses here, if (!ret && on) */
-	if (!ret)
-		WRITE_ONCE(*(bool *)kp->arg, on);
-	return ret;
+	if (ret)
+		return ret;
+	return iommu_owner_set_unsafe_interrupts(kp->arg, on, kp->name);
 }
 
 /* The same for a bool that does without isolated interrupts */
