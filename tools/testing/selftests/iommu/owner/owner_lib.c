@@ -200,11 +200,32 @@ static unsigned int group_find(int group, const char *vendor,
 	return n;
 }
 
-static bool find_group(bool shared, struct pdev *edu, struct pdev *nic)
+bool find_alone(struct pdev *pdev, const char *vendor, const char *device)
 {
 	struct dirent *entry;
 	bool found = false;
-	unsigned int n;
+	DIR *dir;
+
+	dir = opendir(GROUPS);
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			found = group_find(atoi(entry->d_name), vendor, device,
+					   pdev) == 1 && pdev->bdf[0];
+	closedir(dir);
+	return found;
+}
+
+bool find_edu(struct pdev *edu)
+{
+	return find_alone(edu, "0x1234", "0x11e8");
+}
+
+bool find_shared(struct pdev *edu, struct pdev *nic)
+{
+	struct dirent *entry;
+	bool found = false;
 	DIR *dir;
 
 	dir = opendir(GROUPS);
@@ -213,28 +234,14 @@ static bool find_group(bool shared, struct pdev *edu, struct pdev *nic)
 	while (!found && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		n = group_find(atoi(entry->d_name), "0x1234", "0x11e8", edu);
+		group_find(atoi(entry->d_name), "0x1234", "0x11e8", edu);
 		if (!edu->bdf[0])
 			continue;
-		if (!shared) {
-			found = n == 1;
-			continue;
-		}
 		group_find(edu->group, "0x8086", "0x100e", nic);
 		found = nic->bdf[0];
 	}
 	closedir(dir);
 	return found;
-}
-
-bool find_edu(struct pdev *edu)
-{
-	return find_group(false, edu, NULL);
-}
-
-bool find_shared(struct pdev *edu, struct pdev *nic)
-{
-	return find_group(true, edu, nic);
 }
 
 static bool driver_get(const struct pdev *pdev, char *name, size_t size)

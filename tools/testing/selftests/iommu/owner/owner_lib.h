@@ -53,6 +53,8 @@ struct pdev {
 	int group;
 };
 
+/* The first that has this id and its group for itself, as "0x1234" */
+bool find_alone(struct pdev *pdev, const char *vendor, const char *device);
 bool find_edu(struct pdev *edu);
 bool find_shared(struct pdev *edu, struct pdev *nic);
 int dev_group(const char *bdf);
