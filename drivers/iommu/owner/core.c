@@ -19,6 +19,7 @@
  *	      fields of struct group_device
  *		iommu_owner::lock, which protects the groups, the watches and
  *		the tokens of an owner
+ *		gate_lock of drivers/pci/gate.c, which page faults take, too
  *
  * Nothing that can call back is run under the mutex of a group: uevents,
  * watches, resets and the release of an owner wait for iommu_owner_end(). Two
