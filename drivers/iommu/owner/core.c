@@ -20,6 +20,7 @@
  *		iommu_owner::lock, which protects the groups, the watches and
  *		the tokens of an owner
  *		the lock of the leases, see lease.c
+ *		gate_lock of drivers/pci/gate.c, which page faults take, too
  *
  * Nothing that can call back is run under the mutex of a group: uevents,
  * watches, resets and the release of an owner wait for iommu_owner_end(). Two

@@ -395,54 +395,12 @@ struct card {
 	bool there;
 };
 
-static bool is_alone(const char *bdf)
-{
-	char path[PATH_MAX];
-	int n = 0;
-	FILE *ls;
-
-	snprintf(path, sizeof(path), "ls " GROUPS "/%d/devices | wc -l",
-		 dev_group(bdf));
-	ls = popen(path, "r");
-	if (!ls)
-		return false;
-	if (fscanf(ls, "%d", &n) != 1)
-		n = 0;
-	pclose(ls);
-	return n == 1;
-}
-
-static bool find_card(struct pdev *pdev, const char *vendor, const char *device)
-{
-	char command[256], bdf[32];
-	bool found = false;
-	FILE *out;
-
-	snprintf(command, sizeof(command),
-		 "cd " PCI "/devices; for d in *; do "
-		 "grep -qx %s $d/vendor && grep -qx %s $d/device && echo $d; "
-		 "done",
-		 vendor, device);
-	out = popen(command, "r");
-	if (!out)
-		return false;
-	while (!found && fscanf(out, "%31s", bdf) == 1) {
-		found = strlen(bdf) < sizeof(pdev->bdf) && is_alone(bdf);
-		if (!found)
-			continue;
-		snprintf(pdev->bdf, sizeof(pdev->bdf), "%.15s", bdf);
-		pdev->group = dev_group(bdf);
-	}
-	pclose(out);
-	return found;
-}
-
 static bool find_cards(struct card *cards)
 {
 	cards[0].there = find_edu(&cards[0].pdev);
 	/* I/O ports, a ROM and a reset; a BAR that can be prefetched */
-	cards[1].there = find_card(&cards[1].pdev, "0x8086", "0x10d3");
-	cards[2].there = find_card(&cards[2].pdev, "0x1af4", "0x1041");
+	cards[1].there = find_alone(&cards[1].pdev, "0x8086", "0x10d3");
+	cards[2].there = find_alone(&cards[2].pdev, "0x1af4", "0x1041");
 	return cards[0].there;
 }
 

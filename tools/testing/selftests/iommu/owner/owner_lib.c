@@ -218,9 +218,9 @@ static const struct pci_id edu_id = { "0x1234", "0x11e8" };
 static const struct pci_id nic_id = { "0x8086", "0x100e" };
 static const struct pci_id port_id = { "0x1b36", "0x000c" };
 
-/* A group with an edu device that is alone, or with a device of @mate_id */
-static bool find_group(const struct pci_id *mate_id, struct pdev *edu,
-		       struct pdev *mate)
+/* A group with a device of @id that is alone, or with one of @mate_id */
+static bool find_group(const struct pci_id *id, const struct pci_id *mate_id,
+		       struct pdev *pdev, struct pdev *mate)
 {
 	struct dirent *entry;
 	bool found = false;
@@ -233,36 +233,43 @@ static bool find_group(const struct pci_id *mate_id, struct pdev *edu,
 	while (!found && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		n = group_find(atoi(entry->d_name), edu_id.vendor,
-			       edu_id.device, edu);
-		if (!edu->bdf[0])
+		n = group_find(atoi(entry->d_name), id->vendor, id->device,
+			       pdev);
+		if (!pdev->bdf[0])
 			continue;
 		if (!mate_id) {
 			found = n == 1;
 			continue;
 		}
-		group_find(edu->group, mate_id->vendor, mate_id->device, mate);
+		group_find(pdev->group, mate_id->vendor, mate_id->device, mate);
 		found = mate->bdf[0];
 	}
 	closedir(dir);
 	return found;
 }
 
+bool find_alone(struct pdev *pdev, const char *vendor, const char *device)
+{
+	const struct pci_id id = { vendor, device };
+
+	return find_group(&id, NULL, pdev, NULL);
+}
+
 bool find_edu(struct pdev *edu)
 {
-	return find_group(NULL, edu, NULL);
+	return find_group(&edu_id, NULL, edu, NULL);
 }
 
 bool find_shared(struct pdev *edu, struct pdev *nic)
 {
-	return find_group(&nic_id, edu, nic);
+	return find_group(&edu_id, &nic_id, edu, nic);
 }
 
 bool find_edu_below_port(struct pdev *edu)
 {
 	struct pdev port;
 
-	return find_group(&port_id, edu, &port);
+	return find_group(&edu_id, &port_id, edu, &port);
 }
 
 static bool find_id(const char *vendor, const char *device, int order,

@@ -61,6 +61,8 @@ struct pdev {
 	int group;
 };
 
+/* The first that has this id and its group for itself, as "0x1234" */
+bool find_alone(struct pdev *pdev, const char *vendor, const char *device);
 bool find_edu(struct pdev *edu);
 bool find_shared(struct pdev *edu, struct pdev *nic);
 /* The first and the last device with this id; its group is -ENOENT if it has none */
