@@ -3,9 +3,9 @@
  * The host's raw ways to a PCI device that somebody else drives
  *
  * The table asks each way in each state of the group and in each mode of the gate,
- * for the level of lockdown that the kernel has. IOMMU_OWNER_LOCKDOWN=LEVEL in the
- * environment raises the level once there is a quarantine, which cannot be made
- * afterwards; it stays raised until the machine is booted again.
+ * for the level of lockdown that the kernel has. IOMMU_OWNER_COLUMN=integrity, or
+ * confidentiality, in the environment raises it once there is a quarantine, which
+ * cannot be made afterwards; it stays raised until the machine is booted again.
  *
  * IOMMU_OWNER_RACES in the environment says how often something races; without
  * it, a thousand times.
@@ -16,10 +16,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 
 #include <linux/pci.h>
@@ -31,11 +29,8 @@
 
 #define PCI		"/sys/bus/pci"
 #define GROUPS		"/sys/kernel/iommu_groups"
-#define FAIL		"/sys/kernel/debug/fail_function"
-#define LOCKDOWN	"/sys/kernel/security/lockdown"
 #define PAGE		4096
 #define NO_GATE		"no parameter gate of iommu_owner"
-#define NO_FAIL		"no " FAIL " for reset_function()"
 #define LOCKED		"the kernel is locked down"
 
 /* Not there: this device, kernel or machine does not have it */
@@ -43,12 +38,7 @@
 
 static bool locked_down(void)
 {
-	char buf[128];
-
-	if (!exists(LOCKDOWN))
-		mount("securityfs", "/sys/kernel/security", "securityfs", 0,
-		      NULL);
-	return !get(buf, sizeof(buf), LOCKDOWN) && !strstr(buf, "[none]");
+	return lockdown_level() > NONE;
 }
 
 static int dev_open(const struct pdev *pdev, const char *file, int flags)
@@ -361,31 +351,6 @@ static bool reads_config(const struct pdev *pdev)
 	       !access_fd(proc_open(pdev), &id, 2, PCI_DEVICE_ID, false);
 }
 
-static int fail_reset(bool fail)
-{
-	int ret;
-
-	if (!fail) {
-		put("0", FAIL "/probability");
-		return put("\n", FAIL "/inject");
-	}
-	ret = put("reset_function", FAIL "/inject");
-	if (!ret)	/* -EIO */
-		ret = put("0xfffffffffffffffb", FAIL "/reset_function/retval");
-	if (!ret)
-		ret = put("0", FAIL "/verbose");
-	if (!ret)
-		ret = put("-1", FAIL "/times");
-	if (!ret)
-		ret = put("100", FAIL "/probability");
-	return ret;
-}
-
-static int clear_quarantine(int group)
-{
-	return put("clear", GROUPS "/%d/owner/quarantine", group);
-}
-
 /* The devices that have, between them, all ways: found by their ids */
 #define CARDS		3
 
@@ -414,7 +379,7 @@ FIXTURE_VARIANT(gate) {
 	const char *kind;
 };
 
-/* The first, for what IOMMU_OWNER_LOCKDOWN does */
+/* The first: lockdown is raised once there is a quarantine */
 FIXTURE_VARIANT_ADD(gate, quarantined) {
 	.state = QUARANTINED, .kind = "quarantine",
 };
@@ -434,19 +399,23 @@ static void quarantine(struct __test_metadata *_metadata, struct card *card)
 {
 	put("\n", PCI "/devices/%s/reset_method", card->pdev.bdf);
 	own(_metadata, card);
-	ASSERT_EQ(0, fail_reset(true));
+	ASSERT_EQ(0, fail_reset(EIO));
 	vfio_close(&card->vfio);
-	fail_reset(false);
+	let_reset();
 	driver_clear(&card->pdev);
 	put("default", PCI "/devices/%s/reset_method", card->pdev.bdf);
 }
 
+/* As the column of the matrix says */
 static void raise_lockdown(struct __test_metadata *_metadata)
 {
-	const char *level = getenv("IOMMU_OWNER_LOCKDOWN");
+	const char *column = getenv("IOMMU_OWNER_COLUMN");
 
-	if (level && !locked_down()) {
-		ASSERT_EQ(0, put(level, LOCKDOWN));
+	if (column && !strcmp(column, "integrity")) {
+		ASSERT_EQ(0, lockdown_raise(INTEGRITY));
+	}
+	if (column && !strcmp(column, "confidentiality")) {
+		ASSERT_EQ(0, lockdown_raise(CONFIDENTIALITY));
 	}
 }
 
@@ -466,8 +435,8 @@ FIXTURE_SETUP(gate)
 	if (!find_cards(self->cards))
 		SKIP(return, NO_EDU);
 	if (variant->state == QUARANTINED) {
-		ret = fail_reset(true);
-		fail_reset(false);
+		ret = fail_reset(EIO);
+		let_reset();
 		if (ret)
 			SKIP(return, NO_FAIL);
 	}
@@ -590,37 +559,6 @@ FIXTURE_TEARDOWN(mapped)
 		trace_stop();
 }
 
-static int token_release(int token)
-{
-	struct iommu_owner_release cmd = {
-		.size = sizeof(cmd), .flags = IOMMU_OWNER_RELEASE_ALL,
-	};
-
-	return token_call(token, IOMMU_OWNER_RELEASE, &cmd);
-}
-
-static __thread sigjmp_buf no_page;
-
-static void on_sigbus(int number)
-{
-	siglongjmp(no_page, 1);
-}
-
-static void catch_sigbus(void)
-{
-	struct sigaction action = { .sa_handler = on_sigbus };
-
-	sigaction(SIGBUS, &action, NULL);
-}
-
-/* Does the edu device answer? If not, the access was a SIGBUS. */
-static bool answers(void *map)
-{
-	if (sigsetjmp(no_page, 1))
-		return false;
-	return edu_answers(map);
-}
-
 #define MAPS	4
 
 static const char * const map_names[MAPS] = {
@@ -653,7 +591,7 @@ static bool map_all(struct _test_data_mapped *self, void *maps[])
 {
 	for (int i = 0; i < MAPS; i++) {
 		maps[i] = map_edu(&self->edu, i);
-		if (maps[i] == MAP_FAILED || !answers(maps[i]))
+		if (maps[i] == MAP_FAILED || !edu_try_answers(maps[i]))
 			return false;
 	}
 	return true;
@@ -671,7 +609,7 @@ static bool child_sees(void *map)
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(answers(map));
+		_exit(edu_try_answers(map));
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) && WEXITSTATUS(status);
 }
@@ -681,12 +619,11 @@ TEST_F(mapped, before_the_claim)
 {
 	void *maps[MAPS];
 
-	catch_sigbus();
 	ASSERT_TRUE(map_all(self, maps));
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
 	for (int i = 0; i < MAPS; i++) {
-		EXPECT_FALSE(answers(maps[i])) TH_LOG("%s", map_names[i]);
+		EXPECT_FALSE(edu_try_answers(maps[i])) TH_LOG("%s", map_names[i]);
 		EXPECT_FALSE(child_sees(maps[i])) TH_LOG("%s", map_names[i]);
 		EXPECT_EQ(MAP_FAILED, map_edu(&self->edu, i));
 		EXPECT_EQ(EBUSY, errno);
@@ -694,7 +631,7 @@ TEST_F(mapped, before_the_claim)
 	vfio_close(&self->vfio);
 	edu_close(edu_open_sysfs(&self->edu));
 	for (int i = 0; i < MAPS; i++) {
-		EXPECT_TRUE(answers(maps[i])) TH_LOG("%s", map_names[i]);
+		EXPECT_TRUE(edu_try_answers(maps[i])) TH_LOG("%s", map_names[i]);
 	}
 	unmap_all(maps);
 }
@@ -707,7 +644,6 @@ TEST_F(mapped, inherited)
 	pid_t pid;
 	char word;
 
-	catch_sigbus();
 	ASSERT_TRUE(map_all(self, maps));
 	ASSERT_EQ(0, pipe(go));
 	pid = fork();
@@ -716,7 +652,7 @@ TEST_F(mapped, inherited)
 
 		(void)!read(go[0], &word, 1);
 		for (int i = 0; i < MAPS; i++)
-			alive += answers(maps[i]);
+			alive += edu_try_answers(maps[i]);
 		_exit(alive);
 	}
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
@@ -768,20 +704,19 @@ TEST_F(mapped, by_mode)
 {
 	void *maps[MAPS];
 
-	catch_sigbus();
 	ASSERT_TRUE(map_all(self, maps));
 	ASSERT_EQ(0, gate_set("log"));
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 	for (int i = 0; i < MAPS; i++) {
-		EXPECT_TRUE(answers(maps[i])) TH_LOG("%s", map_names[i]);
+		EXPECT_TRUE(edu_try_answers(maps[i])) TH_LOG("%s", map_names[i]);
 	}
 	ASSERT_EQ(0, gate_set("enforce"));
 	for (int i = 0; i < MAPS; i++) {
-		EXPECT_FALSE(answers(maps[i])) TH_LOG("%s", map_names[i]);
+		EXPECT_FALSE(edu_try_answers(maps[i])) TH_LOG("%s", map_names[i]);
 	}
 	ASSERT_EQ(0, gate_set("off"));
 	for (int i = 0; i < MAPS; i++) {
-		EXPECT_TRUE(answers(maps[i])) TH_LOG("%s", map_names[i]);
+		EXPECT_TRUE(edu_try_answers(maps[i])) TH_LOG("%s", map_names[i]);
 	}
 	unmap_all(maps);
 }
@@ -861,7 +796,6 @@ TEST_F(mapped, refusal_is_told)
 	char who[64];
 	void *map;
 
-	catch_sigbus();
 	klog_recover();
 	ASSERT_TRUE(comm_is_set());
 	map = map_edu(&self->edu, 0);
@@ -886,7 +820,7 @@ TEST_F(mapped, refusal_is_told)
 				TH_LOG("%s", told[i].path);
 		}
 	}
-	EXPECT_FALSE(answers(map));
+	EXPECT_FALSE(edu_try_answers(map));
 	EXPECT_TRUE(event_is_told(self->token, &self->edu, "fault"));
 	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, "fault", who));
 	munmap(map, PAGE);
@@ -932,7 +866,7 @@ TEST_F(mapped, whole_group)
 	EXPECT_EQ(-EBUSY, write_config(&nic));
 	EXPECT_EQ(-EBUSY, map_resource(&nic));
 
-	ASSERT_EQ(0, token_release(self->token));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
 	EXPECT_EQ(0, write_config(&edu));
 	EXPECT_EQ(0, write_config(&nic));
 	driver_clear(&nic);
@@ -976,7 +910,7 @@ static void *race_to_map(void *arg)
 			__asm__ volatile("" ::: "memory");
 		race->map = map_edu(race->edu, n % MAPS);
 		if (race->map != MAP_FAILED && n / MAPS % 2)
-			answers(race->map);
+			edu_try_answers(race->map);
 		meet(race, &phase);
 		/* The group is taken: the mapping is looked at */
 		meet(race, &phase);
@@ -993,7 +927,6 @@ TEST_F_TIMEOUT(mapped, racing_mmap, 900)
 	unsigned int phase = 0, seed = 2;
 	pthread_t thread;
 
-	catch_sigbus();
 	ASSERT_EQ(0, pthread_create(&thread, NULL, race_to_map, &race));
 	for (unsigned int n = 0; n < race.rounds; n++) {
 		int ret;
@@ -1008,10 +941,10 @@ TEST_F_TIMEOUT(mapped, racing_mmap, 900)
 			refused++;
 		} else {
 			mapped++;
-			alive += answers(race.map);
+			alive += edu_try_answers(race.map);
 		}
 		meet(&race, &phase);
-		token_release(self->token);
+		token_release(self->token, NULL, 0);
 	}
 	pthread_join(thread, NULL);
 	TH_LOG("%u rounds: %u mapped, %u refused", race.rounds, mapped, refused);
@@ -1029,7 +962,6 @@ TEST_F_TIMEOUT(mapped, racing_claim, 900)
 	unsigned int alive = 0, mapped = 0, failed = 0, phase = 0;
 	pthread_t thread;
 
-	catch_sigbus();
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, race_to_map, &race));
 	for (unsigned int n = 0; n < race.rounds; n++) {
@@ -1042,7 +974,7 @@ TEST_F_TIMEOUT(mapped, racing_claim, 900)
 		failed += ret < 0;
 		if (race.map != MAP_FAILED) {
 			mapped++;
-			alive += answers(race.map);
+			alive += edu_try_answers(race.map);
 		}
 		meet(&race, &phase);
 		vfio_close(&self->vfio);
@@ -1073,7 +1005,7 @@ static void *race_to_touch(void *arg)
 	struct racers *race = arg;
 
 	while (!__atomic_load_n(&race->done, __ATOMIC_RELAXED))
-		answers(race->map);
+		edu_try_answers(race->map);
 	return NULL;
 }
 
@@ -1083,7 +1015,6 @@ TEST_F_TIMEOUT(mapped, racing_mode, 900)
 	unsigned int alive = 0, phase = 0;
 	pthread_t setter, toucher;
 
-	catch_sigbus();
 	race.map = map_edu(&self->edu, 0);
 	ASSERT_NE(MAP_FAILED, race.map);
 	ASSERT_EQ(0, pthread_create(&toucher, NULL, race_to_touch, &race));
@@ -1094,16 +1025,16 @@ TEST_F_TIMEOUT(mapped, racing_mode, 900)
 		ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 		meet(&race, &phase);
 		/* Whichever came first, both have come */
-		alive += answers(race.map);
+		alive += edu_try_answers(race.map);
 		alive += !write_config(&self->edu);
 		meet(&race, &phase);
-		token_release(self->token);
+		token_release(self->token, NULL, 0);
 	}
 	__atomic_store_n(&race.done, true, __ATOMIC_RELAXED);
 	pthread_join(toucher, NULL);
 	pthread_join(setter, NULL);
 	EXPECT_EQ(0, alive);
-	EXPECT_TRUE(answers(race.map));
+	EXPECT_TRUE(edu_try_answers(race.map));
 	munmap(race.map, PAGE);
 }
 

@@ -15,9 +15,8 @@
 
 #define PCI		"/sys/bus/pci"
 #define GROUPS		"/sys/kernel/iommu_groups"
-#define LOCKDOWN	"/sys/kernel/security/lockdown"
 #define NO_PORT		"no hot-plug into the root ports"
-#define NO_LOCKDOWN	"the kernel is not locked down"
+#define NOT_LOCKED	"the kernel is not locked down"
 #define NO_ECAP		"no IOMMU of Intel"
 
 #define ECAP_INTREMAP	0x8
@@ -70,13 +69,6 @@ static const char *missing(int group)
 		strcat(list, " ");
 	}
 	return list;
-}
-
-static bool locked_down(void)
-{
-	char buf[128];
-
-	return !get(buf, sizeof(buf), LOCKDOWN) && !strstr(buf, "[none]");
 }
 
 static int read_ecap(__u64 *value)
@@ -391,7 +383,7 @@ TEST_F(port, what_lockdown_says)
 
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	ret = holder_start(&self->holder, PATH_CONTAINER, &self->edu);
-	if (variant->acs || !locked_down()) {
+	if (variant->acs || lockdown_level() <= NONE) {
 		EXPECT_EQ(0, ret);
 		return;
 	}
@@ -419,8 +411,8 @@ FIXTURE_VARIANT_ADD(lockdown, cdev) { .path = PATH_CDEV };
 
 FIXTURE_SETUP(lockdown)
 {
-	if (!locked_down())
-		SKIP(return, NO_LOCKDOWN);
+	if (lockdown_level() <= NONE)
+		SKIP(return, NOT_LOCKED);
 	load_modules();
 	if (!find_edu(&self->edu))
 		SKIP(return, NO_EDU);

@@ -69,13 +69,6 @@ FIXTURE_TEARDOWN(noiommu)
 	vfio_close(&self->vfio);
 }
 
-static int call(int fd, unsigned long request, void *arg)
-{
-	int ret = ioctl(fd, request, arg);
-
-	return ret < 0 ? -errno : ret;
-}
-
 /* VFIO without an IOMMU, step by step. @path is that of the container. */
 static int noiommu_open(struct vfio *vfio, enum vfio_path path,
 			const struct pdev *pdev)

@@ -21,6 +21,8 @@
 
 #define PCI		"/sys/bus/pci"
 #define GROUPS		"/sys/kernel/iommu_groups"
+#define FAIL		"/sys/kernel/debug/fail_function"
+#define RESET		"reset_function"
 #define TRACING		"/sys/kernel/tracing/instances/iommu_owner_test"
 #define SECURITYFS	"/sys/kernel/security"
 #define MONITOR		"/dev/virtio-ports/owner.monitor"
@@ -415,6 +417,29 @@ __u64 generation(int group)
 int clear_quarantine(int group)
 {
 	return put("clear", GROUPS "/%d/owner/quarantine", group);
+}
+
+int fail_reset(int error)
+{
+	char result[32];
+	int ret = put(RESET, FAIL "/inject");
+
+	snprintf(result, sizeof(result), "0x%llx", -(long long)error);
+	if (!ret)
+		ret = put(result, FAIL "/" RESET "/retval");
+	if (!ret)
+		ret = put("0", FAIL "/verbose");
+	if (!ret)
+		ret = put("-1", FAIL "/times");
+	if (!ret)
+		ret = put("100", FAIL "/probability");
+	return ret;
+}
+
+void let_reset(void)
+{
+	put("0", FAIL "/probability");
+	put("\n", FAIL "/inject");
 }
 
 int gate_set(const char *mode)

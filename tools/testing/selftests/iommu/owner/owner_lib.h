@@ -33,6 +33,7 @@
 #define NO_SHARED	"no edu and e1000 that share an IOMMU group"
 #define NO_TRACING	"no tracefs at /sys/kernel/tracing"
 #define NO_LOCKDOWN	"no lockdown in securityfs"
+#define NO_FAIL		"no fail_function in debugfs for resets"
 #define NO_COLUMN	"IOMMU_OWNER_COLUMN names no column of this program"
 #define NOT_LOWER	"lockdown cannot be lowered"
 #define NO_MONITOR	"no port owner.monitor to the monitor of QEMU"
@@ -89,6 +90,9 @@ bool kind_is(int group, const char *kind);
 __u64 generation(int group);
 /* Give a group in quarantine back to the kernel */
 int clear_quarantine(int group);
+/* Make resets of PCI functions fail with -@error */
+int fail_reset(int error);
+void let_reset(void);
 
 /*
  * Whether the host may touch a device that somebody has: "enforce", "log" or

@@ -502,22 +502,27 @@ int edu_write_ram(void *bar, __u64 iova)
 }
 
 static __thread sigjmp_buf fault;
+static __thread bool trying;
 
-static void on_fault(int signal)
+static void on_fault(int number)
 {
-	siglongjmp(fault, signal);
+	if (trying)
+		siglongjmp(fault, 1);
+	/* Not ours: once more, without us */
+	signal(number, SIG_DFL);
 }
 
-/* Write there, or ask whether it answers if @iova is NULL */
+/* Several threads may be here: the handler stays */
 static int edu_try(void *bar, const __u64 *iova)
 {
-	struct sigaction action = { .sa_handler = on_fault }, old;
-	int ret = -EFAULT;
+	struct sigaction action = { .sa_handler = on_fault };
+	volatile int ret = -EFAULT;
 
-	sigaction(SIGBUS, &action, &old);
+	sigaction(SIGBUS, &action, NULL);
+	trying = true;
 	if (!sigsetjmp(fault, 1))
 		ret = iova ? edu_write_ram(bar, *iova) : edu_answers(bar);
-	sigaction(SIGBUS, &old, NULL);
+	trying = false;
 	return ret;
 }
 

@@ -18,13 +18,10 @@
 
 #define PCI		"/sys/bus/pci"
 #define GROUPS		"/sys/kernel/iommu_groups"
-#define FAIL		"/sys/kernel/debug/fail_function"
-#define RESET		"reset_function"
 #define NOBODY		65534
 
 #define NO_OWNER_FILES	"no owner directory of the group"
 #define NO_RESET_CARD	"no e1000e with a reset, alone in its IOMMU group"
-#define NO_FAIL		"no " FAIL " for " RESET "()"
 
 FIXTURE(quarantine) {
 	struct pdev edu;
@@ -43,27 +40,6 @@ FIXTURE_VARIANT(quarantine) {
 FIXTURE_VARIANT_ADD(quarantine, container) { .path = PATH_CONTAINER };
 FIXTURE_VARIANT_ADD(quarantine, compat) { .path = PATH_COMPAT };
 FIXTURE_VARIANT_ADD(quarantine, cdev) { .path = PATH_CDEV };
-
-static int fail_reset(const char *error)
-{
-	int ret = put(RESET, FAIL "/inject");
-
-	if (!ret)
-		ret = put(error, FAIL "/" RESET "/retval");
-	if (!ret)
-		ret = put("0", FAIL "/verbose");
-	if (!ret)
-		ret = put("-1", FAIL "/times");
-	if (!ret)
-		ret = put("100", FAIL "/probability");
-	return ret;
-}
-
-static void let_reset(void)
-{
-	put("0", FAIL "/probability");
-	put("\n", FAIL "/inject");
-}
 
 FIXTURE_SETUP(quarantine)
 {
@@ -243,7 +219,7 @@ TEST_F(quarantine, failed_reset_is_final)
 	int group = self->edu.group;
 
 	own_it(_metadata, &self->vfio, variant->path, &self->edu);
-	if (fail_reset("0xfffffffffffffffb"))	/* -EIO */
+	if (fail_reset(EIO))
 		SKIP(return, NO_FAIL);
 	vfio_close(&self->vfio);
 	EXPECT_TRUE(kind_is(group, "quarantine"));
@@ -283,7 +259,7 @@ TEST_F(quarantine, reset_that_has_to_wait)
 	int group = self->edu.group;
 
 	own_it(_metadata, &self->vfio, variant->path, &self->edu);
-	if (fail_reset("0xfffffffffffffff5"))	/* -EAGAIN */
+	if (fail_reset(EAGAIN))
 		SKIP(return, NO_FAIL);
 	vfio_close(&self->vfio);
 	EXPECT_TRUE(kind_is(group, "quarantine"));
@@ -308,7 +284,7 @@ TEST_F(quarantine, revoke_with_failed_reset)
 	own_it(_metadata, &self->vfio, variant->path, &self->edu);
 	self->token = token_of(self->vfio.device, ALL_RIGHTS);
 	ASSERT_LE(0, self->token);
-	if (fail_reset("0xfffffffffffffffb"))
+	if (fail_reset(EIO))
 		SKIP(return, NO_FAIL);
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
