@@ -275,9 +275,12 @@ TEST_F(revoke, token_tells_of_it)
 	EXPECT_TRUE(ended);
 }
 
+/* A process that waits for itself inside the kernel */
 struct stuck {
+	pthread_t thread;
+	struct uffdio_range range;
+	int uffd;
 	int fd;
-	void *page;
 	ssize_t ret;
 };
 
@@ -285,38 +288,59 @@ static void *stuck_read(void *arg)
 {
 	struct stuck *stuck = arg;
 
-	stuck->ret = pread(stuck->fd, stuck->page, 4, PCI_CONFIG);
+	stuck->ret = pread(stuck->fd, (void *)(uintptr_t)stuck->range.start, 4,
+			   PCI_CONFIG);
 	return NULL;
 }
 
+static int stuck_begin(struct stuck *stuck, int fd, size_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffd_msg msg;
+	void *page;
+
+	stuck->fd = fd;
+	stuck->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (stuck->uffd < 0)
+		return -ENOSYS;
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stuck->range = (struct uffdio_range){ (uintptr_t)page, size };
+	range.range = stuck->range;
+	if (call(stuck->uffd, UFFDIO_API, &api) ||
+	    call(stuck->uffd, UFFDIO_REGISTER, &range) ||
+	    pthread_create(&stuck->thread, NULL, stuck_read, stuck) ||
+	    read(stuck->uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return -EIO;
+	return 0;
+}
+
+static int stuck_end(struct stuck *stuck)
+{
+	struct uffdio_zeropage zero = { .range = stuck->range };
+	int ret = call(stuck->uffd, UFFDIO_ZEROPAGE, &zero);
+
+	if (!ret)
+		pthread_join(stuck->thread, NULL);
+	close(stuck->uffd);
+	return ret;
+}
+
 /*
- * The process waits for itself inside the kernel. The revocation does not wait
- * for it: the group is in quarantine, and can be cleared when it has left.
+ * The revocation does not wait for such a process: the group is in quarantine,
+ * and can be cleared when it has left.
  */
 TEST_F(revoke, stuck_user_is_quarantined)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range;
-	struct uffdio_zeropage zero;
-	struct stuck stuck = { .fd = self->vfio.device };
-	struct uffd_msg msg;
-	pthread_t thread;
+	struct stuck stuck;
 	__u64 begin, end;
-	int uffd, ret;
+	int ret;
 
-	uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
-	if (uffd < 0)
+	ret = stuck_begin(&stuck, self->vfio.device, self->size);
+	if (ret == -ENOSYS)
 		SKIP(return, "no userfaultfd");
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
-	stuck.page = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	range = (struct uffdio_register){
-		.range = { (uintptr_t)stuck.page, self->size },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &range));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, stuck_read, &stuck));
-	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	ASSERT_EQ(0, ret);
 
 	begin = now_ms();
 	EXPECT_EQ(0, token_revoke(self->token));
@@ -325,9 +349,7 @@ TEST_F(revoke, stuck_user_is_quarantined)
 	EXPECT_FALSE(edu_try_answers(self->bar));
 	EXPECT_NE(0, vfio_start(&self->next, variant->path, &self->edu));
 
-	zero = (struct uffdio_zeropage){ .range = range.range };
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
-	pthread_join(thread, NULL);
+	ASSERT_EQ(0, stuck_end(&stuck));
 	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
 	EXPECT_EQ(0, clear_quarantine(self->edu.group));
 	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
@@ -338,7 +360,35 @@ TEST_F(revoke, stuck_user_is_quarantined)
 		ret = vfio_start(&self->next, variant->path, &self->edu);
 	} while (ret && now_ms() < end);
 	EXPECT_EQ(0, ret);
-	close(uffd);
+}
+
+/* A device that is on its way out is still in use by such a process. */
+TEST_F(revoke, stuck_user_and_unbind)
+{
+	struct stuck stuck;
+	char path[64];
+	pid_t unbind;
+	int ret;
+
+	ret = stuck_begin(&stuck, self->vfio.device, self->size);
+	if (ret == -ENOSYS)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(0, token_revoke(self->token));
+	unbind = put_async(self->edu.bdf, "/sys/bus/pci/drivers/" USER_DRIVER "/unbind");
+	EXPECT_FALSE(exited(unbind, 500));
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", self->edu.group);
+	ret = open(path, O_RDWR);
+	EXPECT_EQ(-1, ret);
+	EXPECT_EQ(EBUSY, errno);
+	if (ret >= 0)
+		close(ret);
+
+	ASSERT_EQ(0, stuck_end(&stuck));
+	EXPECT_TRUE(exited(unbind, WAIT_MS));
+	EXPECT_FALSE(driver_is(&self->edu, USER_DRIVER));
+	EXPECT_EQ(0, clear_quarantine(self->edu.group));
 }
 
 TEST_HARNESS_MAIN
