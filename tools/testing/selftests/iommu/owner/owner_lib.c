@@ -510,7 +510,8 @@ bool klog_limited(int group)
 
 bool trace_there(void)
 {
-	return exists("/sys/kernel/tracing/instances");
+	return exists("/sys/kernel/tracing/instances") &&
+	       lockdown_level() != CONFIDENTIALITY;
 }
 
 int trace_start(const char *event)

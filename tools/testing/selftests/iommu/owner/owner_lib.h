@@ -31,7 +31,7 @@
 
 #define NO_EDU		"no edu device alone in its IOMMU group"
 #define NO_SHARED	"no edu and e1000 that share an IOMMU group"
-#define NO_TRACING	"no tracefs at /sys/kernel/tracing"
+#define NO_TRACING	"no tracefs at /sys/kernel/tracing, or locked away"
 #define NO_LOCKDOWN	"no lockdown in securityfs"
 #define NO_FAIL		"no fail_function in debugfs for resets"
 #define NO_COLUMN	"IOMMU_OWNER_COLUMN names no column of this program"
