@@ -135,9 +135,12 @@ def prefixes(tree, quick):
             continue
         source = worktree(tree, "prefix", s.commit)
         commands = []
+        # To configure takes longer than to compile what a step changes.
+        fresh = not done or any("Kconfig" in path for path in changed)
         for name, flavour in (("on", "test"), ("off", "off")):
             out = tree.build / "out" / f"prefix-{name}"
-            configure(source, out, flavour)
+            if fresh:
+                configure(source, out, flavour)
             targets = [d for d in dirs if (source / d).is_dir()] or ["vmlinux", "modules"]
             commands.append(shlex.join(map(str, [*TIED, *make(tree, source, out), *targets])))
         # Side by side: much of a small build is one process that reads makefiles.
