@@ -19,7 +19,6 @@
 struct device;
 struct file;
 struct iommu_owner;
-struct kernel_param_ops;
 struct kvm;
 struct module;
 
@@ -199,7 +198,7 @@ struct iommu_owner_info {
 };
 
 /**
- * enum iommu_owner_isolation - What keeps a group apart from everything else
+ * enum iommu_owner_isolation_bit - What keeps a group apart from everything else
  * @IOMMU_OWNER_ISO_TRANSLATED: The IOMMU translates or blocks all DMA.
  * @IOMMU_OWNER_ISO_NO_DIRECT: No device has a reserved region that is mapped to
  *	itself; those that the kernel may take away do not count.
@@ -217,7 +216,7 @@ struct iommu_owner_info {
  *
  * Each is of all devices of the group, and not held if that is not known.
  */
-enum iommu_owner_isolation {
+enum iommu_owner_isolation_bit {
 	IOMMU_OWNER_ISO_TRANSLATED		= BIT(0),
 	IOMMU_OWNER_ISO_NO_DIRECT		= BIT(1),
 	IOMMU_OWNER_ISO_ISOLATED_MSI		= BIT(2),
@@ -242,7 +241,7 @@ enum iommu_owner_isolation {
  * struct iommu_owner_isolation_report - One locked view of a group's isolation
  * @generation: Of the group, see &iommu_owner_info.generation.
  * @group: Number of the group.
- * @held: The bits of &enum iommu_owner_isolation that are held.
+ * @held: The bits of &enum iommu_owner_isolation_bit that are held.
  * @missing: All others.
  */
 struct iommu_owner_isolation_report {

@@ -144,7 +144,7 @@ static void restore_default(struct iommu_group *group)
  * iommu_owner_isolation_lease() - Keep the group of a device isolated
  * @dev: The device. The caller is the driver that is bound to it, or keeps it
  *	in its group otherwise.
- * @required: The bits, of &enum iommu_owner_isolation, that shall stay held.
+ * @required: The bits, of &enum iommu_owner_isolation_bit, that shall stay held.
  * @holder: Name for reports. Must stay until the lease is put.
  * @lease: Memory of the caller, zeroed. Filled in; must stay until it is put.
  *

@@ -287,8 +287,9 @@ EXPORT_SYMBOL_GPL(iommu_owner_quarantine_group);
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EINVAL if @group is not in quarantine; -EBUSY if another task is
- * making its devices quiet now, or a lease keeps the default domain away; or the error of the IOMMU driver that could not
- * attach the default domain: the quarantine goes on.
+ * making its devices quiet now, or a lease keeps the default domain away; or the
+ * error of the IOMMU driver that could not attach the default domain: the
+ * quarantine goes on.
  */
 int iommu_owner_clear_quarantine(struct iommu_group *group)
 {

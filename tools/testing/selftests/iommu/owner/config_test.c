@@ -18,7 +18,7 @@
 
 #define PCI		"/sys/bus/pci"
 #define TARGETS		ARRAY_SIZE(ids)
-#define CONFIG_SIZE	4096
+#define SPACE_SIZE	4096
 
 /* What the tests take: of each the one that is plugged in last */
 static const struct {
@@ -38,7 +38,7 @@ struct target {
 	off_t region;
 	int real;
 	unsigned int size;
-	unsigned char before[CONFIG_SIZE];
+	unsigned char before[SPACE_SIZE];
 	char resources[2048];
 };
 
@@ -46,9 +46,6 @@ FIXTURE(config) {
 	struct target targets[TARGETS];
 	unsigned int count;
 };
-
-#define for_each_target(t) \
-	for (t = self->targets; t < self->targets + self->count; t++)
 
 static int target_open(struct target *t, const char *bdf)
 {
@@ -106,7 +103,7 @@ FIXTURE_TEARDOWN(config)
 {
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		vfio_close(&t->vfio);
 		if (t->real >= 0)
 			close(t->real);
@@ -236,7 +233,7 @@ TEST_F(config, command)
 	struct target *t;
 	__u32 was;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		was = before(t, PCI_COMMAND, 2);
 		for (unsigned int len = 1; len <= 4; len *= 2) {
 			ASSERT_EQ(0, user_put(t, PCI_COMMAND, len, ~0U));
@@ -257,7 +254,7 @@ TEST_F(config, bars)
 	static const __u32 values[] = { ~0U, 0, 0x00100000, 0xfee00000 };
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		for (unsigned int i = 0; i < ARRAY_SIZE(values); i++)
 			for (unsigned int step = 1; step <= 4; step *= 2) {
 				fill(t, PCI_BASE_ADDRESS_0, PCI_CARDBUS_CIS,
@@ -278,7 +275,7 @@ TEST_F(config, whole_header)
 	unsigned char header[PCI_STD_HEADER_SIZEOF];
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		for (int fill = 0; fill <= 0xff; fill += 0xff) {
 			memset(header, fill, sizeof(header));
 			for (unsigned int pos = 0; pos < 8; pos++) {
@@ -301,7 +298,7 @@ TEST_F(config, rom)
 	unsigned int roms = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		/* Where it is, enabled */
 		user_put(t, PCI_ROM_ADDRESS, 4,
 			 before(t, PCI_ROM_ADDRESS, 4) | PCI_ROM_ADDRESS_ENABLE);
@@ -320,7 +317,7 @@ TEST_F(config, interrupt_line_and_pin)
 {
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		expect_read_only(_metadata, t, PCI_INTERRUPT_LINE,
 				 PCI_MAX_LAT + 1);
 		/* The line is a note of the user, the pin a fact */
@@ -335,7 +332,7 @@ TEST_F(config, power)
 	unsigned int pos, found = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		pos = find_cap(t, real_get, PCI_CAP_ID_PM);
 		if (!pos)
 			continue;
@@ -364,7 +361,7 @@ TEST_F(config, msi)
 	unsigned int pos, end, found = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		pos = find_cap(t, real_get, PCI_CAP_ID_MSI);
 		if (!pos)
 			continue;
@@ -392,7 +389,7 @@ TEST_F(config, msix)
 	unsigned int pos, found = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		pos = find_cap(t, real_get, PCI_CAP_ID_MSIX);
 		if (!pos)
 			continue;
@@ -409,7 +406,7 @@ TEST_F(config, express)
 	unsigned int pos, flags, found = 0, links = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		pos = find_cap(t, real_get, PCI_CAP_ID_EXP);
 		if (!pos)
 			continue;
@@ -452,7 +449,7 @@ TEST_F(config, function_level_reset)
 	unsigned int pos, found = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		pos = find_cap(t, real_get, PCI_CAP_ID_EXP);
 		if (!pos || !(before(t, pos + PCI_EXP_DEVCAP, 4) &
 			      PCI_EXP_DEVCAP_FLR))
@@ -498,7 +495,7 @@ TEST_F(config, extended)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(caps); i++) {
 		found = 0;
-		for_each_target(t) {
+		for (t = self->targets; t < self->targets + self->count; t++) {
 			pos = find_ext_cap(t, real_get, caps[i].id);
 			if (!pos)
 				continue;
@@ -518,7 +515,7 @@ TEST_F(config, error_reporting)
 	unsigned int pos, found = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		pos = find_ext_cap(t, real_get, PCI_EXT_CAP_ID_ERR);
 		if (!pos)
 			continue;
@@ -537,7 +534,7 @@ TEST_F(config, vendor)
 	unsigned int pos, end, found = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		pos = find_cap(t, real_get, PCI_CAP_ID_VNDR);
 		if (!pos)
 			continue;
@@ -581,11 +578,11 @@ static void mark_caps(struct target *t, unsigned char *taken)
 /* Between the capabilities VFIO passes writes on: they may not leak out */
 TEST_F(config, gaps)
 {
-	unsigned char taken[CONFIG_SIZE];
+	unsigned char taken[SPACE_SIZE];
 	unsigned int pos, gaps = 0;
 	struct target *t;
 
-	for_each_target(t) {
+	for (t = self->targets; t < self->targets + self->count; t++) {
 		memset(taken, 0, sizeof(taken));
 		mark_caps(t, taken);
 		for (pos = 0; pos < PCI_CFG_SPACE_SIZE; pos++) {
@@ -623,7 +620,7 @@ TEST_F(config, hidden)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(caps); i++) {
 		found = 0;
-		for_each_target(t) {
+		for (t = self->targets; t < self->targets + self->count; t++) {
 			pos = find_ext_cap(t, real_get, caps[i].id);
 			if (!pos)
 				continue;

@@ -516,11 +516,13 @@ static void on_fault(int number)
 static int edu_try(void *bar, const __u64 *iova)
 {
 	struct sigaction action = { .sa_handler = on_fault };
-	volatile int ret = -EFAULT;
+	int ret;
 
 	sigaction(SIGBUS, &action, NULL);
 	trying = true;
-	if (!sigsetjmp(fault, 1))
+	if (sigsetjmp(fault, 1))
+		ret = -EFAULT;
+	else
 		ret = iova ? edu_write_ram(bar, *iova) : edu_answers(bar);
 	trying = false;
 	return ret;

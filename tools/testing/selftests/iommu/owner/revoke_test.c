@@ -275,6 +275,8 @@ TEST_F(revoke, token_tells_of_it)
 	EXPECT_TRUE(ended);
 }
 
+#define NO_USERFAULTFD	1
+
 /* A process that waits for itself inside the kernel */
 struct stuck {
 	pthread_t thread;
@@ -303,7 +305,7 @@ static int stuck_begin(struct stuck *stuck, int fd, size_t size)
 	stuck->fd = fd;
 	stuck->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
 	if (stuck->uffd < 0)
-		return -ENOSYS;
+		return NO_USERFAULTFD;
 	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	stuck->range = (struct uffdio_range){ (uintptr_t)page, size };
@@ -338,7 +340,7 @@ TEST_F(revoke, stuck_user_is_quarantined)
 	int ret;
 
 	ret = stuck_begin(&stuck, self->vfio.device, self->size);
-	if (ret == -ENOSYS)
+	if (ret == NO_USERFAULTFD)
 		SKIP(return, "no userfaultfd");
 	ASSERT_EQ(0, ret);
 
@@ -371,7 +373,7 @@ TEST_F(revoke, stuck_user_and_unbind)
 	int ret;
 
 	ret = stuck_begin(&stuck, self->vfio.device, self->size);
-	if (ret == -ENOSYS)
+	if (ret == NO_USERFAULTFD)
 		SKIP(return, "no userfaultfd");
 	ASSERT_EQ(0, ret);
 	EXPECT_EQ(0, token_revoke(self->token));
