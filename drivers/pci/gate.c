@@ -286,8 +286,10 @@ static bool iobar_pages(struct pci_dev *pdev, int bar, struct pages *pages)
 {
 	struct vm_area_struct vma = {};
 
+	if (!arch_can_pci_mmap_io())
+		return false;
 	/* It only moves the offset */
-	if (!arch_can_pci_mmap_io() || pci_iobar_pfn(pdev, bar, &vma))
+	if (pci_iobar_pfn(pdev, bar, &vma))
 		return false;
 	pages->first = vma.vm_pgoff;
 	pages->last = pages->first +

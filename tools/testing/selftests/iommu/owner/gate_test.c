@@ -918,27 +918,34 @@ static void *race_to_map(void *arg)
 	return NULL;
 }
 
+#define DELAY_STEP	5000
+
 TEST_F_TIMEOUT(mapped, racing_mmap, 900)
 {
 	struct racers race = { .edu = &self->edu, .rounds = 3 * rounds() };
 	unsigned int alive = 0, mapped = 0, refused = 0, failed = 0;
-	unsigned int phase = 0, seed = 2;
+	unsigned int delay[MAPS] = {}, phase = 0;
 	pthread_t thread;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, race_to_map, &race));
 	for (unsigned int n = 0; n < race.rounds; n++) {
+		unsigned int *wait = &delay[n % MAPS];
 		int ret;
 
 		meet(&race, &phase);
-		for (int i = rand_r(&seed) % 2000; i; i--)
+		for (unsigned int i = *wait; i; i--)
 			__asm__ volatile("" ::: "memory");
 		ret = token_reserve(self->token, self->edu.group);
 		meet(&race, &phase);
 		failed += ret < 0;
+		/* Whoever has lost comes a little earlier the next time */
 		if (race.map == MAP_FAILED) {
 			refused++;
+			*wait += DELAY_STEP;
 		} else {
 			mapped++;
+			if (*wait)
+				*wait -= DELAY_STEP;
 			alive += edu_try_answers(race.map);
 		}
 		meet(&race, &phase);
