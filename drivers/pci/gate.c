@@ -19,6 +19,7 @@
  */
 #include <kunit/visibility.h>
 #include <linux/cleanup.h>
+#include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
 #include <linux/iommu-owner.h>
@@ -519,11 +520,15 @@ int pci_gate_mmap_phys(struct vm_area_struct *vma)
 /* Also of private copies, as for a driver that takes a BAR for itself */
 static void unmap(struct pci_dev *pdev)
 {
+	struct address_space *mapping = iomem_get_mapping();
 	struct pages pages;
 
+	/* A page that has come by a fault is in a mapping that is known */
+	if (!mapping_mapped(mapping))
+		return;
 	for (int bar = 0; bar <= PCI_ROM_RESOURCE; bar++)
 		if (bar_pages(pdev, bar, &pages))
-			unmap_mapping_pages(iomem_get_mapping(), pages.first,
+			unmap_mapping_pages(mapping, pages.first,
 					    pages.last - pages.first + 1, true);
 }
 

@@ -28,6 +28,12 @@ static void zap_mappings(struct vfio_device_file *df)
 	unmap_mapping_range(df->device->inode->i_mapping, 0, 0, true);
 }
 
+/* No operation runs, and none can begin. */
+void vfio_df_close_later(struct vfio_device_file *df)
+{
+	queue_work(system_unbound_wq, &df->close_work);
+}
+
 /* From here on the device may go away. */
 static void vfio_df_unregister(struct vfio_device_file *df)
 {
@@ -78,7 +84,8 @@ static int df_ended(struct iommu_owner_watch *watch,
 	/* Either this sees what a page fault maps, or vfio_file_leave() does */
 	smp_mb();
 	zap_mappings(df);
-	vfio_df_leave(df);
+	if (atomic_add_return(VFIO_DF_SHUT, &df->active) == VFIO_DF_SHUT)
+		vfio_df_close_later(df);
 	return wait_for_completion_timeout(&df->closed, VFIO_REVOKE_TIMEOUT) ?
 		0 : -EBUSY;
 }
@@ -90,6 +97,7 @@ static const struct iommu_owner_watch_ops df_watch_ops = {
 void vfio_df_init(struct vfio_device_file *df)
 {
 	vfio_owner_init(&df->own);
+	atomic_set(&df->active, VFIO_DF_SHUT);
 	INIT_WORK(&df->close_work, close_revoked);
 	init_completion(&df->closed);
 	df->end_watch.ops = &df_watch_ops;
@@ -115,18 +123,17 @@ int vfio_df_grant(struct vfio_device_file *df)
 		if (ret)
 			return ret;
 	}
-	refcount_set(&df->users, 1);
 	if (df->own.owner) {
 		df->end_watch.group = df->device->dev->iommu_group;
 		ret = iommu_owner_watch(df->own.owner, &df->end_watch);
 		if (ret)
 			return ret;
 	}
-	/*
-	 * Paired with smp_load_acquire() in vfio_df_enter() and
-	 * vfio_file_has_device_access()
-	 */
+	/* Paired with smp_load_acquire() in vfio_file_has_device_access() */
 	smp_store_release(&df->access_granted, true);
+	/* It may have been revoked since it is watched */
+	if (atomic_sub_return(VFIO_DF_SHUT, &df->active) == VFIO_DF_SHUT)
+		vfio_df_close_later(df);
 	return 0;
 }
 
