@@ -209,10 +209,8 @@ void iommu_owner_begin(struct iommu_owner_section *section,
  * Who ends an ownership tells what the group has become; the others that come
  * meanwhile do not tell of the way there.
  */
-static void report_change(struct iommu_group *group)
+static void report_change(struct iommu_group *group, enum iommu_owner_kind kind)
 {
-	enum iommu_owner_kind kind = iommu_owner_group_kind(group);
-
 	if (kind == group->ownership.told || group->ownership.ending)
 		return;
 	group->ownership.told = kind;
@@ -227,10 +225,10 @@ static bool kind_is_gated(enum iommu_owner_kind kind)
 	       kind == IOMMU_OWNER_QUARANTINE;
 }
 
-static void update_gate(struct iommu_group *group)
+static void update_gate(struct iommu_group *group, enum iommu_owner_kind kind)
 {
 	struct iommu_ownership *own = &group->ownership;
-	bool gated = kind_is_gated(iommu_owner_group_kind(group));
+	bool gated = kind_is_gated(kind);
 
 	if (gated == own->gated)
 		return;
@@ -242,11 +240,13 @@ static void update_gate(struct iommu_group *group)
 void iommu_owner_end(struct iommu_owner_section *section)
 {
 	struct iommu_group *group = section->group;
+	enum iommu_owner_kind kind;
 
 	if (section->ended)
 		iommu_owner_finish(section);
-	update_gate(group);
-	report_change(group);
+	kind = iommu_owner_group_kind(group);
+	update_gate(group, kind);
+	report_change(group, kind);
 	mutex_unlock(&group->mutex);
 
 	lockdep_assert_not_held(&group->mutex);

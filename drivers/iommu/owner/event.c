@@ -80,25 +80,17 @@ static void tell(struct iommu_owner *owner, struct iommu_owner_event *event)
 	wake_up_interruptible_all(&owner->wait);
 }
 
-/*
- * Tell the tokens of @owner. @group, if not NULL, has its mutex held. @dev is
- * the device that a driver was refused, with its lock held, or that was added.
- * Does not sleep.
- */
-void iommu_owner_token_event(struct iommu_owner *owner,
-			     enum iommu_owner_event_type type,
-			     struct iommu_group *group, struct device *dev,
-			     enum iommu_owner_reason reason)
+/* As iommu_owner_token_event() */
+void __iommu_owner_token_event(struct iommu_owner *owner,
+			       enum iommu_owner_event_type type,
+			       struct iommu_group *group, struct device *dev,
+			       enum iommu_owner_reason reason)
 {
 	struct iommu_owner_event event = {
 		.type = type,
 		.group = -1,
 		.reason = reason,
 	};
-
-	/* Whoever opens a token now cannot tell that this was later */
-	if (list_empty_careful(&owner->tokens))
-		return;
 
 	event.time = ktime_get_ns();
 	event.pid = task_tgid_nr(current);

@@ -3,6 +3,7 @@
 #define __IOMMU_OWNER_OWNER_H
 
 #include <linux/iommu-owner.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
@@ -129,10 +130,27 @@ struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 
 /* event.c */
 #ifdef CONFIG_IOMMU_OWNER_TOKEN
-void iommu_owner_token_event(struct iommu_owner *owner,
-			     enum iommu_owner_event_type type,
-			     struct iommu_group *group, struct device *dev,
-			     enum iommu_owner_reason reason);
+void __iommu_owner_token_event(struct iommu_owner *owner,
+			       enum iommu_owner_event_type type,
+			       struct iommu_group *group, struct device *dev,
+			       enum iommu_owner_reason reason);
+
+/*
+ * Tell the tokens of @owner. @group, if not NULL, has its mutex held. @dev is
+ * the device that a driver was refused, with its lock held, or that was added.
+ * Does not sleep.
+ */
+static inline void iommu_owner_token_event(struct iommu_owner *owner,
+					   enum iommu_owner_event_type type,
+					   struct iommu_group *group,
+					   struct device *dev,
+					   enum iommu_owner_reason reason)
+{
+	/* Whoever opens a token now cannot tell that this was later */
+	if (!list_empty_careful(&owner->tokens))
+		__iommu_owner_token_event(owner, type, group, dev, reason);
+}
+
 void iommu_owner_token_access(struct iommu_owner *owner,
 			      const struct iommu_owner_access *access);
 #else

@@ -48,9 +48,10 @@ void iommu_owner_report_claim(struct iommu_group *group)
 	const struct iommu_ownership *own = &group->ownership;
 
 	lockdep_assert_held(&group->mutex);
-	trace_iommu_owner_claim(group->id, own->owner->name,
-				iommu_owner_group_kind(group), own->claims,
-				own->generation);
+	if (trace_iommu_owner_claim_enabled())
+		trace_iommu_owner_claim(group->id, own->owner->name,
+					iommu_owner_group_kind(group),
+					own->claims, own->generation);
 	iommu_owner_token_event(own->owner, IOMMU_OWNER_EVENT_CLAIMED, group,
 				NULL, 0);
 }
