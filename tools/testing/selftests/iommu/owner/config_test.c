@@ -78,6 +78,14 @@ static int target_open(struct target *t, const char *bdf)
 		   PCI "/devices/%s/resource", bdf);
 }
 
+/* The machine of the column has a device for each test; another may not */
+static bool has_all(void)
+{
+	const char *name = getenv("IOMMU_OWNER_COLUMN");
+
+	return name && !strcmp(name, "config");
+}
+
 FIXTURE_SETUP(config)
 {
 	struct pdev edu, pdev;
@@ -439,8 +447,10 @@ TEST_F(config, express)
 			expect_read_only(_metadata, t, pos + PCI_EXP_LNKCAP2,
 					 pos + PCI_EXP_SLTCAP2);
 	}
+	if (!found && !has_all())
+		SKIP(return, "no PCIe device");
 	EXPECT_LT(0, found);
-	EXPECT_LT(0, links);
+	EXPECT_TRUE(links || !has_all());
 }
 
 /* A reset puts the BARs of the hardware to zero; the host puts them back */
@@ -490,7 +500,7 @@ TEST_F(config, extended)
 		{ PCI_EXT_CAP_ID_LTR, PCI_EXT_CAP_LTR_SIZEOF, "LTR" },
 		{ PCI_EXT_CAP_ID_TPH, PCI_TPH_BASE_SIZEOF, "TPH" },
 	};
-	unsigned int pos, found;
+	unsigned int pos, found, all = 0;
 	struct target *t;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(caps); i++) {
@@ -502,11 +512,14 @@ TEST_F(config, extended)
 			found++;
 			expect_read_only(_metadata, t, pos, pos + caps[i].len);
 		}
-		if (caps[i].emulated) {
+		all += found;
+		if (caps[i].emulated && has_all()) {
 			EXPECT_LT(0, found)
 				TH_LOG("no device with %s", caps[i].name);
 		}
 	}
+	if (!all && !has_all())
+		SKIP(return, "no device with such a capability");
 }
 
 /* Its errors and which of them are reported are the device's own */
@@ -525,6 +538,8 @@ TEST_F(config, error_reporting)
 		expect_same(_metadata, t, 0, PCI_COMMAND);
 		expect_in_place(_metadata, t);
 	}
+	if (!found && !has_all())
+		SKIP(return, "no device that reports errors");
 	EXPECT_LT(0, found);
 }
 
@@ -546,6 +561,8 @@ TEST_F(config, vendor)
 		expect_same(_metadata, t, end, t->size);
 		expect_in_place(_metadata, t);
 	}
+	if (!found && !has_all())
+		SKIP(return, "no device with a vendor capability");
 	EXPECT_LT(0, found);
 }
 
@@ -615,7 +632,7 @@ TEST_F(config, hidden)
 		{ PCI_EXT_CAP_ID_PTM, 12 },
 		{ PCI_EXT_CAP_ID_L1SS, 16 },
 	};
-	unsigned int pos, found;
+	unsigned int pos, found, all = 0;
 	struct target *t;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(caps); i++) {
@@ -627,11 +644,14 @@ TEST_F(config, hidden)
 			found++;
 			expect_read_only(_metadata, t, pos, pos + caps[i].len);
 		}
-		if (caps[i].emulated) {
+		all += found;
+		if (caps[i].emulated && has_all()) {
 			EXPECT_LT(0, found)
 				TH_LOG("no device with %#x", caps[i].id);
 		}
 	}
+	if (!all && !has_all())
+		SKIP(return, "no device with a hidden capability");
 }
 
 /* VFIO takes no bridge: its windows decide where all behind it decode */
