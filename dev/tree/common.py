@@ -16,6 +16,15 @@ DATE = 1704067200	# of the base commit; each step is one minute later
 TIED = ("setpriv", "--pdeathsig", "TERM")
 
 
+def compiler():
+    """CC and environment as dev/build has them: what is compiled once is found again."""
+    if not shutil.which("ccache"):
+        return "gcc", {}
+    return "ccache gcc", {"CCACHE_DIR": os.environ.get("CCACHE_DIR") or str(TOP / "build/ccache"),
+                          "CCACHE_BASEDIR": str(TOP), "CCACHE_NOHASHDIR": "1",
+                          "CCACHE_SLOPPINESS": "time_macros"}
+
+
 class Error(Exception):
     """Bad input: the message is all that the user sees."""
 

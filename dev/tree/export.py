@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import steps as series
 from .assemble import worktree
-from .common import IDENT, TIED, TOP, Error, Git, remove, say, step, write
+from .common import IDENT, TIED, TOP, Error, Git, compiler, remove, say, step, write
 
 
 def patch_text(subject, body, diff):
@@ -128,6 +128,8 @@ def prefixes(tree, quick):
     steps = series.load()
     head = tree.commits(steps)
     dirs = folders(tree.git.changes(tree.base, head)) if quick else []
+    # Without the debugging of the test kernel, which takes longer to compile.
+    flavours = ("quick-on", "plain") if quick else ("test", "off")
     parent, done = tree.base, 0
     for number, s in enumerate(steps, 1):
         changed, parent = tree.git.changes(parent, s.commit), s.commit
@@ -137,12 +139,12 @@ def prefixes(tree, quick):
         commands = []
         # To configure takes longer than to compile what a step changes.
         fresh = not done or any("Kconfig" in path for path in changed)
-        for name, flavour in (("on", "test"), ("off", "off")):
+        for name, flavour in zip(("on", "off"), flavours):
             out = tree.build / "out" / f"prefix-{name}"
             if fresh:
                 configure(source, out, flavour)
             targets = [d for d in dirs if (source / d).is_dir()] or ["vmlinux", "modules"]
-            commands.append(shlex.join(map(str, [*TIED, *make(tree, source, out), *targets])))
+            commands.append(shlex.join(map(str, [*TIED, *make(source, out), *targets])))
         # The second finds in the compiler cache what the options do not change.
         if step(f"prefix {number}/{len(steps)}: {s.subject}", "prefix", "sh", "-c",
                 " && ".join(commands), may_fail=True):
@@ -164,14 +166,12 @@ def configure(source, out, flavour):
         raise Error(f"no configuration for {out}:\n{done.stdout.strip()}")
 
 
-def make(tree, source, out):
-    """As dev/build calls it, so that the compiler cache is shared."""
-    ccache = shutil.which("ccache")
+def make(source, out):
+    """As dev/build calls it."""
+    cc, cache = compiler()
     env = {"KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
            "KBUILD_BUILD_USER": "iommu-owner", "KBUILD_BUILD_HOST": "build",
-           "KBUILD_BUILD_VERSION": "1", "CCACHE_DIR": os.environ.get("CCACHE_DIR")
-           or str(tree.build / "ccache"), "CCACHE_NOHASHDIR": "1", "CCACHE_BASEDIR": str(TOP),
-           "CCACHE_SLOPPINESS": "time_macros"}
+           "KBUILD_BUILD_VERSION": "1", **cache}
     return ["env", *(f"{k}={v}" for k, v in env.items()), "nice", "make", "-s",
             f"-j{os.environ.get('JOBS') or os.cpu_count()}", "-C", source, f"O={out}",
-            "ARCH=x86_64", f"CC={'ccache ' if ccache else ''}gcc"]
+            "ARCH=x86_64", f"CC={cc}"]
