@@ -690,14 +690,6 @@ struct race {
 	atomic_t refused;
 };
 
-static void dawdle(unsigned int round)
-{
-	if (round % 4)
-		cond_resched();
-	else
-		usleep_range(20, 40);
-}
-
 static void look(struct race *race)
 {
 	if (mock_reach(race->mdev) == MOCK_DEFAULT ||
@@ -709,7 +701,6 @@ static void lease_and_look(void *arg)
 {
 	struct race *race = arg;
 	struct iommu_owner_lease lease;
-	unsigned int round = 0;
 	int ret;
 
 	while (atomic_read(&race->running)) {
@@ -718,7 +709,7 @@ static void lease_and_look(void *arg)
 						  &lease);
 		if (ret == -EPERM) {
 			atomic_inc(&race->lacked);
-			dawdle(round++);
+			mock_dawdle();
 			continue;
 		}
 		if (ret) {
@@ -727,10 +718,10 @@ static void lease_and_look(void *arg)
 		}
 		atomic_inc(&race->leased);
 		look(race);
-		dawdle(round++);
+		mock_dawdle();
 		look(race);
 		iommu_owner_isolation_put(&lease);
-		dawdle(round);
+		mock_dawdle();
 	}
 }
 
@@ -753,12 +744,12 @@ static void change_type(void *arg)
 		mock_default_type(0);
 		ret = store_type(race->test, race->mdev->group, "identity");
 		count(race, ret == 8, ret == -EBUSY);
-		dawdle(i);
+		mock_dawdle();
 		mock_default_type(IOMMU_DOMAIN_UNMANAGED);
 		ret = store_type(race->test, race->mdev->group, "auto");
 		if (ret != 4)
 			atomic_inc(&race->errors);
-		dawdle(i + 2);
+		mock_dawdle();
 	}
 	atomic_dec(&race->running);
 }
@@ -773,10 +764,10 @@ static void claim_and_release(void *arg)
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		ret = iommu_owner_claim_group(race->owner, group);
 		count(race, !ret, ret == -EBUSY);
-		dawdle(i);
+		mock_dawdle();
 		if (!ret && iommu_owner_release_group(race->owner, group))
 			atomic_inc(&race->errors);
-		dawdle(i + 2);
+		mock_dawdle();
 	}
 	atomic_dec(&race->running);
 }

@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/property.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
 
@@ -666,6 +667,18 @@ bool mock_thread_done(struct mock_thread *thread)
 void mock_thread_join(struct mock_thread *thread)
 {
 	wait_for_completion(&thread->done);
+}
+
+/*
+ * Give the others a chance, now and then for long enough to fall asleep. By chance:
+ * with a fixed rhythm tasks that all wake at the same tick keep step for ever.
+ */
+void mock_dawdle(void)
+{
+	if (get_random_u32_below(8))
+		cond_resched();
+	else
+		usleep_range(20, 40);
 }
 
 /* Parameters */

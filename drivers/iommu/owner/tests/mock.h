@@ -186,6 +186,7 @@ struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),
 				void *arg);
 bool mock_thread_done(struct mock_thread *thread);
 void mock_thread_join(struct mock_thread *thread);
+void mock_dawdle(void);
 
 void mock_listen(struct kunit *test, const char *part);
 unsigned int mock_heard(void);

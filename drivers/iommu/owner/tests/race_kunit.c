@@ -47,20 +47,11 @@ struct racer {
 	int ret;
 };
 
-/* Give the others a chance, now and then for long enough to fall asleep. */
-static void dawdle(unsigned int round)
-{
-	if (round % 8)
-		cond_resched();
-	else
-		usleep_range(20, 40);
-}
-
-static void hold(struct race *race, unsigned int round)
+static void hold(struct race *race)
 {
 	if (atomic_inc_return(&race->holders) != 1)
 		atomic_inc(&race->violations);
-	dawdle(round);
+	mock_dawdle();
 	if (atomic_dec_return(&race->holders))
 		atomic_inc(&race->violations);
 }
@@ -103,7 +94,7 @@ static void claim_and_release(struct work_struct *work)
 
 		if (ret == -EBUSY) {
 			atomic_inc(&race->lost);
-			dawdle(i);
+			mock_dawdle();
 			continue;
 		}
 		if (ret) {
@@ -112,7 +103,7 @@ static void claim_and_release(struct work_struct *work)
 		}
 		atomic_inc(&race->won);
 		check_snapshot(race, &last);
-		hold(race, i);
+		hold(race);
 		if (iommu_owner_release_group(racer->owner, race->group))
 			atomic_inc(&race->errors);
 		check_snapshot(race, &last);
@@ -212,9 +203,9 @@ static void bind_and_unbind(struct work_struct *work)
 
 		if (ret && ret != -EBUSY)
 			atomic_inc(&race->errors);
-		dawdle(i);
+		mock_dawdle();
 		mock_unbind(race->mdev);
-		dawdle(i + 4);
+		mock_dawdle();
 	}
 }
 

@@ -226,7 +226,7 @@ struct rush {
 
 static void dawdle_in_callback(struct watcher *w)
 {
-	dawdle(atomic_read(&w->ended) + iommu_group_id(w->group));
+	mock_dawdle();
 }
 
 static void rush_release(void *arg)
@@ -353,7 +353,7 @@ static int see_end_passing_by(struct iommu_owner_watch *watch,
 	struct passer_by *p = container_of(watch, struct passer_by, watch);
 
 	atomic_inc(&p->inside);
-	dawdle(end->group);
+	mock_dawdle();
 	if (READ_ONCE(p->gone))
 		atomic_inc(&p->rush->late);
 	atomic_dec(&p->inside);
@@ -362,7 +362,7 @@ static int see_end_passing_by(struct iommu_owner_watch *watch,
 
 static void see_claim_passing_by(struct iommu_owner_watch *watch)
 {
-	see_end_passing_by(watch, &(struct iommu_owner_end) {});
+	see_end_passing_by(watch, NULL);
 }
 
 static const struct iommu_owner_watch_ops passer_by_ops = {
@@ -386,12 +386,12 @@ static void rush_pass_by(void *arg)
 
 		if (iommu_owner_watch(rush->owner, &p.watch))
 			atomic_inc(&rush->errors);
-		dawdle(i);
+		mock_dawdle();
 		iommu_owner_unwatch(&p.watch);
 		WRITE_ONCE(p.gone, true);
 		if (atomic_read(&p.inside))
 			atomic_inc(&rush->late);
-		dawdle(i + 1);
+		mock_dawdle();
 	}
 }
 
@@ -401,7 +401,7 @@ static void rush_claim_and_release(void *arg)
 
 	for (unsigned int i = 0; i < ROUNDS && !call->ret; i++) {
 		call->ret = iommu_owner_claim_group(call->owner, call->group);
-		dawdle(i);
+		mock_dawdle();
 		if (!call->ret)
 			call->ret = iommu_owner_release_group(call->owner,
 							      call->group);
@@ -445,11 +445,10 @@ static void watches_come_and_go_all_the_time(struct kunit *test)
 static void rush_claim_until_revoked(void *arg)
 {
 	struct call *call = arg;
-	unsigned int i = 0;
 
 	do {
 		call->ret = iommu_owner_claim_group(call->owner, call->group);
-		dawdle(i++);
+		mock_dawdle();
 	} while (!call->ret);
 }
 
@@ -469,7 +468,7 @@ static void no_claim_slips_past_a_revocation(struct kunit *test)
 			threads[i] = mock_thread(test, rush_claim_until_revoked,
 						 &calls[i]);
 		}
-		dawdle(round);
+		mock_dawdle();
 		iommu_owner_revoke(a->owner);
 		for (unsigned int i = 0; i < ARRAY_SIZE(mdev); i++)
 			KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL,

@@ -892,7 +892,7 @@ static void race_close(struct work_struct *work)
 		iommu_owner_token_open(token);
 		scoped_guard(mutex, &racer->owner->reserve_lock)
 			iommu_owner_reserve(racer->owner, racer->group, true);
-		cond_resched();
+		mock_dawdle();
 		iommu_owner_token_close(token);
 	}
 }

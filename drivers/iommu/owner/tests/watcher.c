@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Watches that remember what they were told, for the KUnit tests */
-#include <linux/delay.h>
 
 #include "watcher.h"
 
@@ -109,13 +108,4 @@ void call_revoke(void *arg)
 void call_unwatch(void *arg)
 {
 	iommu_owner_unwatch(arg);
-}
-
-/* Give the others a chance, now and then for long enough to fall asleep. */
-void dawdle(unsigned int n)
-{
-	if (n % 4)
-		cond_resched();
-	else
-		usleep_range(10, 30);
 }

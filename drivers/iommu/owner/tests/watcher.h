@@ -71,6 +71,4 @@ struct watcher *watcher(struct kunit *test, struct iommu_owner *owner,
 void expect_told(struct kunit *test, struct watcher *w, unsigned int times,
 		 struct iommu_group *group, enum iommu_owner_reason reason);
 
-void dawdle(unsigned int n);
-
 #endif /* __IOMMU_OWNER_TESTS_WATCHER_H */
