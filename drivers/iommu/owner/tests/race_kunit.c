@@ -5,13 +5,12 @@
  */
 #include <linux/delay.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "mock.h"
 
 #define RACERS	8
 #define ROUNDS	200
-/* Enough for all changes that the racers make */
-#define GENERATIONS	(10 * ROUNDS)
 
 /**
  * struct race - What the racers share
@@ -24,8 +23,8 @@
  * @won: Claims that succeeded.
  * @lost: Claims that were refused.
  * @stop: The racers without a number of rounds end.
- * @kinds: What the snapshots say, one more than the kind by generation; NULL if
- *	nobody looks.
+ * @look: Take snapshots.
+ * @kinds: What they say: the kind as a value, by generation.
  */
 struct race {
 	struct iommu_group *group;
@@ -37,7 +36,8 @@ struct race {
 	atomic_t won;
 	atomic_t lost;
 	bool stop;
-	unsigned int *kinds;
+	bool look;
+	struct xarray kinds;
 };
 
 struct racer {
@@ -61,9 +61,9 @@ static void check_snapshot(struct race *race, u64 *last)
 {
 	struct iommu_owner_info info;
 	bool user;
-	unsigned int kind;
+	void *kind;
 
-	if (!race->kinds)
+	if (!race->look)
 		return;
 	if (iommu_owner_snapshot(race->group, &info))
 		atomic_inc(&race->errors);
@@ -73,13 +73,12 @@ static void check_snapshot(struct race *race, u64 *last)
 	if (user != !!info.claims || user != !!info.pid ||
 	    user == !strcmp(info.name, "kernel"))
 		atomic_inc(&race->violations);
-	if (info.generation < *last || info.generation >= GENERATIONS) {
+	if (info.generation < *last)
 		atomic_inc(&race->violations);
-		return;
-	}
 	*last = info.generation;
-	kind = cmpxchg(&race->kinds[info.generation], 0, info.kind + 1);
-	if (kind && kind != info.kind + 1)
+	kind = xa_cmpxchg(&race->kinds, info.generation, NULL,
+			  xa_mk_value(info.kind), GFP_KERNEL);
+	if (kind && kind != xa_mk_value(info.kind))
 		atomic_inc(&race->violations);
 }
 
@@ -312,13 +311,14 @@ static void snapshots_are_of_one_moment(struct kunit *test)
 	struct race *race = race_new(test);
 	struct racer *racers;
 
-	race->kinds = kunit_kcalloc(test, GENERATIONS, sizeof(*race->kinds),
-				    GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, race->kinds);
+	xa_init(&race->kinds);
+	race->look = true;
 	racers = racers_new(test, race, 4, watch_snapshots);
 	INIT_WORK(&racers[0].work, claim_until_done);
 	INIT_WORK(&racers[1].work, claim_and_release);
 	run(test, racers, 4);
+	KUNIT_EXPECT_FALSE(test, xa_empty(&race->kinds));
+	xa_destroy(&race->kinds);
 	KUNIT_EXPECT_GT(test, atomic_read(&race->won), 0);
 	expect_clean(test, race);
 }
