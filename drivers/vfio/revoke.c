@@ -77,7 +77,7 @@ static int df_ended(struct iommu_owner_watch *watch,
 		container_of(watch, struct vfio_device_file, end_watch);
 
 	/* Whoever releases a claim has closed the device */
-	if (end->reason != IOMMU_OWNER_REVOKED)
+	if (end->reason != IOMMU_OWNER_REASON_REVOKED)
 		return 0;
 
 	WRITE_ONCE(df->revoked, true);

@@ -172,7 +172,7 @@ struct iommu_owner_access {
 /**
  * struct iommu_owner_info - One locked view of the ownership of a group
  * @generation: Moves with every change of the ownership.
- * @kind: Kind of ownership.
+ * @state: State of ownership.
  * @name: Name of the owner, of the driver for PRIVATE, "kernel" otherwise.
  * @comm: Command of the task that claimed the group; empty for the kernel.
  * @pid: Process id of that task in the initial namespace; 0 for the kernel.
@@ -185,7 +185,7 @@ struct iommu_owner_access {
  */
 struct iommu_owner_info {
 	u64 generation;
-	enum iommu_owner_kind kind;
+	enum iommu_owner_state state;
 	char name[IOMMU_OWNER_NAME_LEN];
 	char comm[TASK_COMM_LEN];
 	pid_t pid;
@@ -272,7 +272,7 @@ struct iommu_owner_lease {
 
 #ifdef CONFIG_IOMMU_API
 
-struct iommu_owner *iommu_owner_alloc(enum iommu_owner_kind kind,
+struct iommu_owner *iommu_owner_alloc(enum iommu_owner_state state,
 				      const char *name,
 				      const struct iommu_owner_ops *ops);
 struct iommu_owner *iommu_owner_get(struct iommu_owner *owner);
@@ -331,7 +331,7 @@ bool iommu_owner_group_viable(struct iommu_group *group,
 int iommu_owner_snapshot(struct iommu_group *group,
 			 struct iommu_owner_info *info);
 void iommu_owner_snapshot_free(struct iommu_owner_info *info);
-const char *iommu_owner_kind_name(enum iommu_owner_kind kind);
+const char *iommu_owner_state_name(enum iommu_owner_state state);
 
 int iommu_owner_isolation(struct device *dev,
 			  struct iommu_owner_isolation_report *report);
@@ -348,7 +348,7 @@ bool iommu_owner_waived(const bool *waiver);
 #else /* !CONFIG_IOMMU_API */
 
 static inline struct iommu_owner *
-iommu_owner_alloc(enum iommu_owner_kind kind, const char *name,
+iommu_owner_alloc(enum iommu_owner_state state, const char *name,
 		  const struct iommu_owner_ops *ops)
 {
 	return ERR_PTR(-ENODEV);
@@ -528,7 +528,7 @@ static inline void iommu_owner_snapshot_free(struct iommu_owner_info *info)
 {
 }
 
-static inline const char *iommu_owner_kind_name(enum iommu_owner_kind kind)
+static inline const char *iommu_owner_state_name(enum iommu_owner_state state)
 {
 	return "";
 }

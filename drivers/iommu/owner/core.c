@@ -40,22 +40,22 @@
 
 /**
  * iommu_owner_alloc() - Make an owner
- * @kind: IOMMU_OWNER_PRIVATE or IOMMU_OWNER_USER.
+ * @state: IOMMU_OWNER_STATE_PRIVATE or IOMMU_OWNER_STATE_USER.
  * @name: Name for reports, without white space; copied.
  * @ops: Callbacks, or NULL. Must outlive the owner.
  *
  * Context: May sleep.
  * Return: The owner with one reference, or an ERR_PTR: -EINVAL for another
- * @kind or an empty @name, -ENOMEM.
+ * @state or an empty @name, -ENOMEM.
  */
-struct iommu_owner *iommu_owner_alloc(enum iommu_owner_kind kind,
+struct iommu_owner *iommu_owner_alloc(enum iommu_owner_state state,
 				      const char *name,
 				      const struct iommu_owner_ops *ops)
 {
 	struct iommu_owner *owner;
 	size_t len;
 
-	if ((kind != IOMMU_OWNER_PRIVATE && kind != IOMMU_OWNER_USER) ||
+	if ((state != IOMMU_OWNER_STATE_PRIVATE && state != IOMMU_OWNER_STATE_USER) ||
 	    !name || !*name)
 		return ERR_PTR(-EINVAL);
 
@@ -66,7 +66,7 @@ struct iommu_owner *iommu_owner_alloc(enum iommu_owner_kind kind,
 
 	memcpy(owner->name, name, len);
 	refcount_set(&owner->ref, 1);
-	owner->kind = kind;
+	owner->state = state;
 	owner->ops = ops;
 	mutex_init(&owner->reserve_lock);
 	spin_lock_init(&owner->lock);
@@ -119,17 +119,17 @@ static bool domain_is_core(struct iommu_group *group)
 	       group->domain == group->blocking_domain;
 }
 
-enum iommu_owner_kind iommu_owner_group_kind(struct iommu_group *group)
+enum iommu_owner_state iommu_owner_group_state(struct iommu_group *group)
 {
 	const struct iommu_ownership *own = &group->ownership;
 
 	lockdep_assert_held(&group->mutex);
 
 	if (own->quarantine)
-		return IOMMU_OWNER_QUARANTINE;
+		return IOMMU_OWNER_STATE_QUARANTINE;
 	if (own->owner)
-		return own->claims ? own->owner->kind : IOMMU_OWNER_RESERVED;
-	return domain_is_core(group) ? IOMMU_OWNER_KERNEL : IOMMU_OWNER_PRIVATE;
+		return own->claims ? own->owner->state : IOMMU_OWNER_STATE_RESERVED;
+	return domain_is_core(group) ? IOMMU_OWNER_STATE_KERNEL : IOMMU_OWNER_STATE_PRIVATE;
 }
 
 struct group_device *iommu_owner_find_device(struct iommu_group *group,
@@ -168,7 +168,7 @@ const char *iommu_owner_group_holder(struct iommu_group *group)
 
 	if (group->ownership.owner)
 		return group->ownership.owner->name;
-	if (iommu_owner_group_kind(group) == IOMMU_OWNER_PRIVATE) {
+	if (iommu_owner_group_state(group) == IOMMU_OWNER_STATE_PRIVATE) {
 		gdev = kernel_user(group, NULL);
 		if (gdev)
 			return gdev->driver->name;
@@ -209,26 +209,26 @@ void iommu_owner_begin(struct iommu_owner_section *section,
  * Who ends an ownership tells what the group has become; the others that come
  * meanwhile do not tell of the way there.
  */
-static void report_change(struct iommu_group *group, enum iommu_owner_kind kind)
+static void report_change(struct iommu_group *group, enum iommu_owner_state state)
 {
-	if (kind == group->ownership.told || group->ownership.ending)
+	if (state == group->ownership.told || group->ownership.ending)
 		return;
-	group->ownership.told = kind;
+	group->ownership.told = state;
 	iommu_owner_changed(group);
-	iommu_owner_report_kind(group, kind);
+	iommu_owner_report_state(group, state);
 }
 
 /* Is somebody in user space, or nobody at all, trusted with the devices? */
-static bool kind_is_gated(enum iommu_owner_kind kind)
+static bool state_is_gated(enum iommu_owner_state state)
 {
-	return kind == IOMMU_OWNER_USER || kind == IOMMU_OWNER_RESERVED ||
-	       kind == IOMMU_OWNER_QUARANTINE;
+	return state == IOMMU_OWNER_STATE_USER || state == IOMMU_OWNER_STATE_RESERVED ||
+	       state == IOMMU_OWNER_STATE_QUARANTINE;
 }
 
-static void update_gate(struct iommu_group *group, enum iommu_owner_kind kind)
+static void update_gate(struct iommu_group *group, enum iommu_owner_state state)
 {
 	struct iommu_ownership *own = &group->ownership;
-	bool gated = kind_is_gated(kind);
+	bool gated = state_is_gated(state);
 
 	if (gated == own->gated)
 		return;
@@ -240,13 +240,13 @@ static void update_gate(struct iommu_group *group, enum iommu_owner_kind kind)
 void iommu_owner_end(struct iommu_owner_section *section)
 {
 	struct iommu_group *group = section->group;
-	enum iommu_owner_kind kind;
+	enum iommu_owner_state state;
 
 	if (section->ended)
 		iommu_owner_finish(section);
-	kind = iommu_owner_group_kind(group);
-	update_gate(group, kind);
-	report_change(group, kind);
+	state = iommu_owner_group_state(group);
+	update_gate(group, state);
+	report_change(group, state);
 	mutex_unlock(&group->mutex);
 
 	lockdep_assert_not_held(&group->mutex);
@@ -335,7 +335,7 @@ void iommu_owner_device_removed(struct iommu_owner_section *section,
 		own->quarantine = NULL;
 	own->retry = false;
 	if (own->owner && !own->ending)
-		iommu_owner_begin_end(section, IOMMU_OWNER_REMOVED);
+		iommu_owner_begin_end(section, IOMMU_OWNER_REASON_REMOVED);
 }
 
 /**
@@ -543,12 +543,12 @@ static int release(struct iommu_owner_section *section,
 		return ret;
 
 	if (own->claims == 1 && !own->reserved) {
-		iommu_owner_begin_end(section, IOMMU_OWNER_RELEASED);
+		iommu_owner_begin_end(section, IOMMU_OWNER_REASON_RELEASED);
 		return 0;
 	}
 	if (!--own->claims && iommu_owner_block_dma(group)) {
 		own->quarantine = "DMA cannot be blocked";
-		iommu_owner_begin_end(section, IOMMU_OWNER_RELEASED);
+		iommu_owner_begin_end(section, IOMMU_OWNER_REASON_RELEASED);
 		return 0;
 	}
 	iommu_owner_changed(group);
@@ -769,7 +769,7 @@ int iommu_owner_unreserve_group(struct iommu_owner *owner,
 						IOMMU_OWNER_EVENT_RELEASED,
 						group, NULL, 0);
 		else
-			iommu_owner_begin_end(&section, IOMMU_OWNER_RELEASED);
+			iommu_owner_begin_end(&section, IOMMU_OWNER_REASON_RELEASED);
 	}
 	iommu_owner_end(&section);
 	return ret;

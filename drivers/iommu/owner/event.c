@@ -64,7 +64,7 @@ static void describe_group(struct iommu_owner_event *event,
 
 	event->group = group->id;
 	event->generation = group->ownership.generation;
-	event->kind = iommu_owner_group_kind(group);
+	event->state = iommu_owner_group_state(group);
 	event->claims = group->ownership.claims;
 }
 

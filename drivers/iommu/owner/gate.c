@@ -45,19 +45,19 @@ void iommu_owner_report_access(const struct iommu_owner_access *access)
 {
 	struct iommu_group *group = access->group;
 	const struct iommu_ownership *own = &group->ownership;
-	enum iommu_owner_kind kind;
+	enum iommu_owner_state state;
 
 	guard(mutex)(&group->mutex);
-	kind = iommu_owner_group_kind(group);
+	state = iommu_owner_group_state(group);
 	trace_iommu_owner_access(group->id, dev_name(access->dev), access->path,
 				 access->comm, access->pid, access->refused,
-				 kind, iommu_owner_group_holder(group),
+				 state, iommu_owner_group_holder(group),
 				 own->pid);
 	dev_warn_ratelimited(access->dev,
 			     "iommu-owner: %s by %s (pid %d) %s: group %d has %s owner %s (%s, pid %d)\n",
 			     access->path, access->comm, access->pid,
 			     access->refused ? "refused" : "let through",
-			     group->id, iommu_owner_kind_name(kind),
+			     group->id, iommu_owner_state_name(state),
 			     iommu_owner_group_holder(group),
 			     own->owner ? own->comm : "-", own->pid);
 	if (own->owner && access->refused)

@@ -13,7 +13,7 @@ struct group_device;
  * @owner: The owner, with a reference; NULL while the group is the kernel's.
  * @node: Entry in the groups of @owner, until the ownership begins to end.
  * @generation: Moves with every change of what a report shows.
- * @told: The kind that the last uevent told.
+ * @told: The state that the last uevent told.
  * @claims: Claims of @owner. Zero with an @owner: the group is reserved.
  * @attaches: Shared attaches of the current domain by @owner.
  * @pid: Process that claimed or reserved the group first.
@@ -39,7 +39,7 @@ struct iommu_ownership {
 	struct iommu_owner *owner;
 	struct list_head node;
 	u64 generation;
-	enum iommu_owner_kind told;
+	enum iommu_owner_state told;
 	unsigned int claims;
 	unsigned int attaches;
 	pid_t pid;

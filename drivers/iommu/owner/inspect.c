@@ -60,7 +60,7 @@ static struct iommu_owner_device_info *add_entry(struct list *list,
 	info = &list->buf[list->used - 1];
 	memset(info, 0, sizeof(*info));
 	info->group = group->id;
-	info->kind = iommu_owner_group_kind(group);
+	info->state = iommu_owner_group_state(group);
 	return info;
 }
 
@@ -133,7 +133,7 @@ static void look_group(struct list *list, struct iommu_group *group, void *data)
 	memset(info, 0, sizeof(*info));
 	info->generation = own->generation;
 	info->group = group->id;
-	info->kind = iommu_owner_group_kind(group);
+	info->state = iommu_owner_group_state(group);
 	info->claims = own->claims;
 	if (own->reserved)
 		info->flags |= IOMMU_OWNER_GROUP_RESERVED;
@@ -146,14 +146,14 @@ static void describe_owner(struct iommu_owner_token *token,
 	struct iommu_owner *owner = token->owner;
 
 	info->out_rights = token->rights;
-	info->out_state = owner->explicit ? IOMMU_OWNER_STATE_EXPLICIT : 0;
+	info->out_flags = owner->explicit ? IOMMU_OWNER_INFO_EXPLICIT : 0;
 	info->out_claims = 0;
 	memset(info->out_name, 0, sizeof(info->out_name));
 	strscpy(info->out_name, owner->name);
 
 	guard(spinlock)(&owner->lock);
 	if (owner->revoked)
-		info->out_state |= IOMMU_OWNER_STATE_REVOKED;
+		info->out_flags |= IOMMU_OWNER_INFO_REVOKED;
 	info->out_sequence = owner->events;
 }
 

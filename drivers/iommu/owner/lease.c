@@ -247,7 +247,7 @@ bool iommu_owner_must_isolate(struct iommu_group *group,
 {
 	lockdep_assert_held(&group->mutex);
 
-	return owner->kind == IOMMU_OWNER_USER &&
+	return owner->state == IOMMU_OWNER_STATE_USER &&
 	       !group->ownership.lease.required && iommu_owner_locked_down();
 }
 

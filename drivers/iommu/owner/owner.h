@@ -14,7 +14,7 @@
 /**
  * struct iommu_owner - The party that has a group
  * @ref: References: one per holder of a pointer, one per group that is owned.
- * @kind: IOMMU_OWNER_PRIVATE or IOMMU_OWNER_USER.
+ * @state: IOMMU_OWNER_STATE_PRIVATE or IOMMU_OWNER_STATE_USER.
  * @ops: Callbacks, may be NULL.
  * @explicit: Made by user space. Tokens of others cannot reserve a group that
  *	the owner does not have.
@@ -35,7 +35,7 @@
  */
 struct iommu_owner {
 	refcount_t ref;
-	enum iommu_owner_kind kind;
+	enum iommu_owner_state state;
 	const struct iommu_owner_ops *ops;
 	bool explicit;
 	struct mutex reserve_lock;	/* of tokens */
@@ -53,7 +53,7 @@ struct iommu_owner {
 };
 
 /* core.c */
-enum iommu_owner_kind iommu_owner_group_kind(struct iommu_group *group);
+enum iommu_owner_state iommu_owner_group_state(struct iommu_group *group);
 const char *iommu_owner_group_holder(struct iommu_group *group);
 struct group_device *iommu_owner_find_device(struct iommu_group *group,
 					     struct device *dev);
@@ -196,8 +196,8 @@ void iommu_owner_report_not_isolated(struct iommu_group *group,
 				     struct iommu_owner *owner, u32 missing);
 void iommu_owner_report_refused_probe(struct iommu_group *group,
 				      struct device *dev);
-void iommu_owner_report_kind(struct iommu_group *group,
-			     enum iommu_owner_kind kind);
+void iommu_owner_report_state(struct iommu_group *group,
+			     enum iommu_owner_state state);
 #if IS_ENABLED(CONFIG_KUNIT)
 void iommu_owner_flush_uevents(void);
 #endif

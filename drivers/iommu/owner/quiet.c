@@ -272,7 +272,7 @@ int iommu_owner_quarantine_group(struct iommu_owner *owner,
 		ret = -EACCES;
 	} else {
 		own->quarantine = "the devices are not known to be quiet";
-		iommu_owner_begin_end(&section, IOMMU_OWNER_RELEASED);
+		iommu_owner_begin_end(&section, IOMMU_OWNER_REASON_RELEASED);
 	}
 	iommu_owner_end(&section);
 	return ret;

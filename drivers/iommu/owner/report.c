@@ -22,26 +22,26 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/iommu_owner.h>
 
-static const char * const kind_names[] = {
-	[IOMMU_OWNER_KERNEL]		= "kernel",
-	[IOMMU_OWNER_PRIVATE]		= "private",
-	[IOMMU_OWNER_USER]		= "user",
-	[IOMMU_OWNER_RESERVED]		= "reserved",
-	[IOMMU_OWNER_QUARANTINE]	= "quarantine",
+static const char * const state_names[] = {
+	[IOMMU_OWNER_STATE_KERNEL]		= "kernel",
+	[IOMMU_OWNER_STATE_PRIVATE]		= "private",
+	[IOMMU_OWNER_STATE_USER]		= "user",
+	[IOMMU_OWNER_STATE_RESERVED]		= "reserved",
+	[IOMMU_OWNER_STATE_QUARANTINE]	= "quarantine",
 };
 
 /**
- * iommu_owner_kind_name() - Name of a kind of ownership
- * @kind: The kind.
+ * iommu_owner_state_name() - Name of a state of ownership
+ * @state: The state.
  *
  * Context: Any.
  * Return: The word that sysfs, uevents and log lines use.
  */
-const char *iommu_owner_kind_name(enum iommu_owner_kind kind)
+const char *iommu_owner_state_name(enum iommu_owner_state state)
 {
-	return kind_names[kind];
+	return state_names[state];
 }
-EXPORT_SYMBOL_GPL(iommu_owner_kind_name);
+EXPORT_SYMBOL_GPL(iommu_owner_state_name);
 
 void iommu_owner_report_claim(struct iommu_group *group)
 {
@@ -50,7 +50,7 @@ void iommu_owner_report_claim(struct iommu_group *group)
 	lockdep_assert_held(&group->mutex);
 	if (trace_iommu_owner_claim_enabled())
 		trace_iommu_owner_claim(group->id, own->owner->name,
-					iommu_owner_group_kind(group),
+					iommu_owner_group_state(group),
 					own->claims, own->generation);
 	iommu_owner_token_event(own->owner, IOMMU_OWNER_EVENT_CLAIMED, group,
 				NULL, 0);
@@ -60,7 +60,7 @@ void iommu_owner_report_release(struct iommu_group *group,
 				struct iommu_owner *owner)
 {
 	lockdep_assert_held(&group->mutex);
-	trace_iommu_owner_release(group->id, owner->name, owner->kind,
+	trace_iommu_owner_release(group->id, owner->name, owner->state,
 				  group->ownership.claims,
 				  group->ownership.generation);
 }
@@ -69,7 +69,7 @@ static void trace_refusal(struct iommu_group *group, const char *device,
 			  const char *who)
 {
 	trace_iommu_owner_refuse(group->id, device, who,
-				 iommu_owner_group_kind(group),
+				 iommu_owner_group_state(group),
 				 iommu_owner_group_holder(group),
 				 group->ownership.pid);
 }
@@ -84,7 +84,7 @@ void iommu_owner_report_refused_probe(struct iommu_group *group,
 	dev_warn_ratelimited(dev,
 			     "iommu-owner: driver %s refused: group %d has %s owner %s (%s, pid %d)\n",
 			     dev->driver->name, group->id,
-			     iommu_owner_kind_name(iommu_owner_group_kind(group)),
+			     iommu_owner_state_name(iommu_owner_group_state(group)),
 			     iommu_owner_group_holder(group),
 			     own->owner ? own->comm : "-", own->pid);
 	if (own->owner)
@@ -120,7 +120,7 @@ void iommu_owner_report_refused_claim(struct iommu_group *group,
 		pr_warn_ratelimited("group %d: claim by %s (%s, pid %d) refused: the group has %s owner %s (%s, pid %d)\n",
 				    group->id, who, current->comm,
 				    task_tgid_nr(current),
-				    iommu_owner_kind_name(iommu_owner_group_kind(group)),
+				    iommu_owner_state_name(iommu_owner_group_state(group)),
 				    iommu_owner_group_holder(group),
 				    own->owner ? own->comm : "-", own->pid);
 }
@@ -138,80 +138,80 @@ void iommu_owner_report_not_isolated(struct iommu_group *group,
 			    task_tgid_nr(current), names);
 }
 
-#define KIND_CHANGES	14
+#define STATE_CHANGES	14
 
 /**
- * struct kind_event - Changes of kind of a group that have not been told yet
+ * struct state_event - Changes of state of a group that have not been told yet
  * @node: Entry in the events.
  * @group: The group, with a reference.
  * @nr: Number of @changes.
- * @changes: The generation of each change, and the new kind.
+ * @changes: The generation of each change, and the new state.
  */
-struct kind_event {
+struct state_event {
 	struct list_head node;
 	struct iommu_group *group;
 	unsigned int nr;
 	struct {
 		u64 generation;
-		enum iommu_owner_kind kind;
-	} changes[KIND_CHANGES];
+		enum iommu_owner_state state;
+	} changes[STATE_CHANGES];
 };
 
-static LIST_HEAD(kind_events);
-static DEFINE_SPINLOCK(kind_lock);	/* protects the events */
+static LIST_HEAD(state_events);
+static DEFINE_SPINLOCK(state_lock);	/* protects the events */
 
 /* Everybody can read a uevent: it says what has changed, not who has it. */
 static void send_uevent(struct iommu_group *group, u64 generation,
-			enum iommu_owner_kind kind)
+			enum iommu_owner_state state)
 {
-	char kind_var[32], generation_var[48];
-	char *envp[3] = { kind_var, generation_var, NULL };
+	char state_var[32], generation_var[48];
+	char *envp[3] = { state_var, generation_var, NULL };
 
-	snprintf(kind_var, sizeof(kind_var), "IOMMU_OWNER_KIND=%s",
-		 iommu_owner_kind_name(kind));
+	snprintf(state_var, sizeof(state_var), "IOMMU_OWNER_STATE=%s",
+		 iommu_owner_state_name(state));
 	snprintf(generation_var, sizeof(generation_var),
 		 "IOMMU_OWNER_GENERATION=%llu", generation);
 	kobject_uevent_env(&group->kobj, KOBJ_CHANGE, envp);
 }
 
-static void send_kind_events(struct work_struct *work)
+static void send_state_events(struct work_struct *work)
 {
-	struct kind_event *event, *next;
+	struct state_event *event, *next;
 	LIST_HEAD(events);
 
-	scoped_guard(spinlock, &kind_lock)
-		list_splice_init(&kind_events, &events);
+	scoped_guard(spinlock, &state_lock)
+		list_splice_init(&state_events, &events);
 	list_for_each_entry_safe(event, next, &events, node) {
 		for (unsigned int i = 0; i < event->nr; i++)
 			send_uevent(event->group, event->changes[i].generation,
-				    event->changes[i].kind);
+				    event->changes[i].state);
 		iommu_group_put(event->group);
 		kfree(event);
 	}
 }
 
-static DECLARE_DELAYED_WORK(kind_work, send_kind_events);
+static DECLARE_DELAYED_WORK(state_work, send_state_events);
 
-static void add_change(struct kind_event *event, enum iommu_owner_kind kind)
+static void add_change(struct state_event *event, enum iommu_owner_state state)
 {
 	event->changes[event->nr].generation =
 		event->group->ownership.generation;
-	event->changes[event->nr].kind = kind;
+	event->changes[event->nr].state = state;
 	event->nr++;
 }
 
-/* Is @kind told with what @group has become just before? */
-static bool add_to_last(struct iommu_group *group, enum iommu_owner_kind kind)
+/* Is @state told with what @group has become just before? */
+static bool add_to_last(struct iommu_group *group, enum iommu_owner_state state)
 {
-	struct kind_event *event;
+	struct state_event *event;
 
-	guard(spinlock)(&kind_lock);
-	if (list_empty(&kind_events))
+	guard(spinlock)(&state_lock);
+	if (list_empty(&state_events))
 		return false;
-	event = list_last_entry(&kind_events, struct kind_event, node);
-	if (event->group != group || event->nr == KIND_CHANGES)
+	event = list_last_entry(&state_events, struct state_event, node);
+	if (event->group != group || event->nr == STATE_CHANGES)
 		return false;
-	add_change(event, kind);
+	add_change(event, state);
 	return true;
 }
 
@@ -219,33 +219,33 @@ static bool add_to_last(struct iommu_group *group, enum iommu_owner_kind kind)
  * A uevent costs more than a claim, and nothing may call back here: it is sent
  * a little later, each one and in order.
  */
-void iommu_owner_report_kind(struct iommu_group *group,
-			     enum iommu_owner_kind kind)
+void iommu_owner_report_state(struct iommu_group *group,
+			     enum iommu_owner_state state)
 {
-	struct kind_event *event;
+	struct state_event *event;
 	bool first;
 
 	lockdep_assert_held(&group->mutex);
 
-	if (add_to_last(group, kind))
+	if (add_to_last(group, state))
 		return;
 
 	event = kmalloc(sizeof(*event), GFP_KERNEL | __GFP_NOFAIL);
 	event->group = iommu_group_ref_get(group);
 	event->nr = 0;
-	add_change(event, kind);
-	scoped_guard(spinlock, &kind_lock) {
-		first = list_empty(&kind_events);
-		list_add_tail(&event->node, &kind_events);
+	add_change(event, state);
+	scoped_guard(spinlock, &state_lock) {
+		first = list_empty(&state_events);
+		list_add_tail(&event->node, &state_events);
 	}
 	if (first)
-		schedule_delayed_work(&kind_work, 1);
+		schedule_delayed_work(&state_work, 1);
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)
 void iommu_owner_flush_uevents(void)
 {
-	flush_delayed_work(&kind_work);
+	flush_delayed_work(&state_work);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevents);
 #endif
@@ -336,7 +336,7 @@ int iommu_owner_snapshot(struct iommu_group *group,
 	memset(info, 0, sizeof(*info));
 	mutex_lock(&group->mutex);
 	info->generation = own->generation;
-	info->kind = iommu_owner_group_kind(group);
+	info->state = iommu_owner_group_state(group);
 	strscpy(info->name, iommu_owner_group_holder(group));
 	info->quarantine = own->quarantine;
 	if (own->owner) {
@@ -386,9 +386,9 @@ static ssize_t show(struct iommu_group *group, char *buf,
 	return ret;
 }
 
-static ssize_t kind_emit(const struct iommu_owner_info *info, char *buf)
+static ssize_t state_emit(const struct iommu_owner_info *info, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", iommu_owner_kind_name(info->kind));
+	return sysfs_emit(buf, "%s\n", iommu_owner_state_name(info->state));
 }
 
 static ssize_t holder_emit(const struct iommu_owner_info *info, char *buf)
@@ -421,7 +421,7 @@ static ssize_t _name##_show(struct iommu_group *group, char *buf)	\
 static struct iommu_group_attribute owner_attr_##_name =		\
 	__ATTR(_name, _mode, _name##_show, NULL)
 
-OWNER_ATTR(kind, 0444);
+OWNER_ATTR(state, 0444);
 OWNER_ATTR(holder, 0400);
 OWNER_ATTR(generation, 0444);
 OWNER_ATTR(blockers, 0444);
@@ -454,7 +454,7 @@ static struct iommu_group_attribute owner_attr_isolation =
 	__ATTR(isolation, 0444, iommu_owner_isolation_show, NULL);
 
 static struct attribute *owner_attrs[] = {
-	&owner_attr_kind.attr,
+	&owner_attr_state.attr,
 	&owner_attr_holder.attr,
 	&owner_attr_generation.attr,
 	&owner_attr_blockers.attr,

@@ -286,12 +286,12 @@ void iommu_owner_revoke(struct iommu_owner *owner)
 	spin_unlock(&owner->lock);
 	if (first)
 		iommu_owner_token_event(owner, IOMMU_OWNER_EVENT_REVOKED, NULL,
-					NULL, IOMMU_OWNER_REVOKED);
+					NULL, IOMMU_OWNER_REASON_REVOKED);
 
 	while ((group = iommu_owner_next_group(owner, -1))) {
 		iommu_owner_begin(&section, group);
 		if (group->ownership.owner == owner && !group->ownership.ending)
-			iommu_owner_begin_end(&section, IOMMU_OWNER_REVOKED);
+			iommu_owner_begin_end(&section, IOMMU_OWNER_REASON_REVOKED);
 		iommu_owner_end(&section);
 		iommu_group_put(group);
 	}

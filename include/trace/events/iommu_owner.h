@@ -8,11 +8,11 @@
 #include <linux/iommu-owner.h>
 #include <linux/tracepoint.h>
 
-TRACE_DEFINE_ENUM(IOMMU_OWNER_KERNEL);
-TRACE_DEFINE_ENUM(IOMMU_OWNER_PRIVATE);
-TRACE_DEFINE_ENUM(IOMMU_OWNER_USER);
-TRACE_DEFINE_ENUM(IOMMU_OWNER_RESERVED);
-TRACE_DEFINE_ENUM(IOMMU_OWNER_QUARANTINE);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_STATE_KERNEL);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_STATE_PRIVATE);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_STATE_USER);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_STATE_RESERVED);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_STATE_QUARANTINE);
 
 TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_TRANSLATED);
 TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_NO_DIRECT);
@@ -24,44 +24,44 @@ TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_ATS);
 TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_SNOOP);
 TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_NO_FOREIGN_PASID);
 
-#define show_iommu_owner_kind(kind)				\
-	__print_symbolic(kind,					\
-		{ IOMMU_OWNER_KERNEL,		"kernel" },	\
-		{ IOMMU_OWNER_PRIVATE,		"private" },	\
-		{ IOMMU_OWNER_USER,		"user" },	\
-		{ IOMMU_OWNER_RESERVED,		"reserved" },	\
-		{ IOMMU_OWNER_QUARANTINE,	"quarantine" })
+#define show_iommu_owner_state(state)				\
+	__print_symbolic(state,					\
+		{ IOMMU_OWNER_STATE_KERNEL,		"kernel" },	\
+		{ IOMMU_OWNER_STATE_PRIVATE,		"private" },	\
+		{ IOMMU_OWNER_STATE_USER,		"user" },	\
+		{ IOMMU_OWNER_STATE_RESERVED,		"reserved" },	\
+		{ IOMMU_OWNER_STATE_QUARANTINE,	"quarantine" })
 
 /* claims: number of claims that the owner has after the event */
 DECLARE_EVENT_CLASS(iommu_owner_group_class,
-	TP_PROTO(int group, const char *owner, enum iommu_owner_kind kind,
+	TP_PROTO(int group, const char *owner, enum iommu_owner_state state,
 		 unsigned int claims, u64 generation),
-	TP_ARGS(group, owner, kind, claims, generation),
+	TP_ARGS(group, owner, state, claims, generation),
 	TP_STRUCT__entry(
 		__field(int, group)
-		__field(int, kind)
+		__field(int, state)
 		__field(unsigned int, claims)
 		__field(u64, generation)
 		__string(owner, owner)
 	),
 	TP_fast_assign(
 		__entry->group = group;
-		__entry->kind = kind;
+		__entry->state = state;
 		__entry->claims = claims;
 		__entry->generation = generation;
 		__assign_str(owner);
 	),
-	TP_printk("group=%d owner=%s kind=%s claims=%u generation=%llu",
+	TP_printk("group=%d owner=%s state=%s claims=%u generation=%llu",
 		  __entry->group, __get_str(owner),
-		  show_iommu_owner_kind(__entry->kind), __entry->claims,
+		  show_iommu_owner_state(__entry->state), __entry->claims,
 		  __entry->generation)
 );
 
 #define DEFINE_IOMMU_OWNER_GROUP_EVENT(name)				\
 DEFINE_EVENT(iommu_owner_group_class, name,				\
-	TP_PROTO(int group, const char *owner, enum iommu_owner_kind kind, \
+	TP_PROTO(int group, const char *owner, enum iommu_owner_state state, \
 		 unsigned int claims, u64 generation),			\
-	TP_ARGS(group, owner, kind, claims, generation))
+	TP_ARGS(group, owner, state, claims, generation))
 
 DEFINE_IOMMU_OWNER_GROUP_EVENT(iommu_owner_claim);
 DEFINE_IOMMU_OWNER_GROUP_EVENT(iommu_owner_release);
@@ -69,11 +69,11 @@ DEFINE_IOMMU_OWNER_GROUP_EVENT(iommu_owner_release);
 /* device: the one that was refused a driver, empty for a refused claim */
 TRACE_EVENT(iommu_owner_refuse,
 	TP_PROTO(int group, const char *device, const char *who,
-		 enum iommu_owner_kind kind, const char *holder, int pid),
-	TP_ARGS(group, device, who, kind, holder, pid),
+		 enum iommu_owner_state state, const char *holder, int pid),
+	TP_ARGS(group, device, who, state, holder, pid),
 	TP_STRUCT__entry(
 		__field(int, group)
-		__field(int, kind)
+		__field(int, state)
 		__field(int, pid)
 		__string(device, device)
 		__string(who, who)
@@ -81,15 +81,15 @@ TRACE_EVENT(iommu_owner_refuse,
 	),
 	TP_fast_assign(
 		__entry->group = group;
-		__entry->kind = kind;
+		__entry->state = state;
 		__entry->pid = pid;
 		__assign_str(device);
 		__assign_str(who);
 		__assign_str(holder);
 	),
-	TP_printk("group=%d device=%s who=%s kind=%s holder=%s pid=%d",
+	TP_printk("group=%d device=%s who=%s state=%s holder=%s pid=%d",
 		  __entry->group, __get_str(device), __get_str(who),
-		  show_iommu_owner_kind(__entry->kind), __get_str(holder),
+		  show_iommu_owner_state(__entry->state), __get_str(holder),
 		  __entry->pid)
 );
 
@@ -131,14 +131,14 @@ TRACE_EVENT(iommu_owner_isolation,
 TRACE_EVENT(iommu_owner_access,
 	TP_PROTO(int group, const char *device, const char *path,
 		 const char *comm, int pid, bool refused,
-		 enum iommu_owner_kind kind, const char *holder,
+		 enum iommu_owner_state state, const char *holder,
 		 int holder_pid),
-	TP_ARGS(group, device, path, comm, pid, refused, kind, holder,
+	TP_ARGS(group, device, path, comm, pid, refused, state, holder,
 		holder_pid),
 	TP_STRUCT__entry(
 		__field(int, group)
 		__field(int, pid)
-		__field(int, kind)
+		__field(int, state)
 		__field(int, holder_pid)
 		__field(bool, refused)
 		__string(device, device)
@@ -149,7 +149,7 @@ TRACE_EVENT(iommu_owner_access,
 	TP_fast_assign(
 		__entry->group = group;
 		__entry->pid = pid;
-		__entry->kind = kind;
+		__entry->state = state;
 		__entry->holder_pid = holder_pid;
 		__entry->refused = refused;
 		__assign_str(device);
@@ -157,10 +157,10 @@ TRACE_EVENT(iommu_owner_access,
 		__assign_str(comm);
 		__assign_str(holder);
 	),
-	TP_printk("group=%d device=%s path=%s comm=%s pid=%d refused=%d kind=%s holder=%s holder_pid=%d",
+	TP_printk("group=%d device=%s path=%s comm=%s pid=%d refused=%d state=%s holder=%s holder_pid=%d",
 		  __entry->group, __get_str(device), __get_str(path),
 		  __get_str(comm), __entry->pid, __entry->refused,
-		  show_iommu_owner_kind(__entry->kind), __get_str(holder),
+		  show_iommu_owner_state(__entry->state), __get_str(holder),
 		  __entry->holder_pid)
 );
 

@@ -80,37 +80,37 @@ enum {
 #define IOMMU_OWNER_GROUPS_MAX	1024
 
 /**
- * enum iommu_owner_kind - Who may do DMA with the devices of a group
- * @IOMMU_OWNER_KERNEL: Drivers that use the DMA API, shared by all of them; a
+ * enum iommu_owner_state - Who may do DMA with the devices of a group
+ * @IOMMU_OWNER_STATE_KERNEL: Drivers that use the DMA API, shared by all of them; a
  *	group without any driver is the kernel's too.
- * @IOMMU_OWNER_PRIVATE: A kernel driver with a domain of its own.
- * @IOMMU_OWNER_USER: User space drives the DMA.
- * @IOMMU_OWNER_RESERVED: Held for an owner that has no device open; DMA is
+ * @IOMMU_OWNER_STATE_PRIVATE: A kernel driver with a domain of its own.
+ * @IOMMU_OWNER_STATE_USER: User space drives the DMA.
+ * @IOMMU_OWNER_STATE_RESERVED: Held for an owner that has no device open; DMA is
  *	blocked.
- * @IOMMU_OWNER_QUARANTINE: The owner is gone, but the devices are not known to
+ * @IOMMU_OWNER_STATE_QUARANTINE: The owner is gone, but the devices are not known to
  *	be quiet; DMA is blocked and no driver may bind.
  *
  * An owner is allocated as PRIVATE or USER; a group can be in any of these.
  */
-enum iommu_owner_kind {
-	IOMMU_OWNER_KERNEL,
-	IOMMU_OWNER_PRIVATE,
-	IOMMU_OWNER_USER,
-	IOMMU_OWNER_RESERVED,
-	IOMMU_OWNER_QUARANTINE,
+enum iommu_owner_state {
+	IOMMU_OWNER_STATE_KERNEL,
+	IOMMU_OWNER_STATE_PRIVATE,
+	IOMMU_OWNER_STATE_USER,
+	IOMMU_OWNER_STATE_RESERVED,
+	IOMMU_OWNER_STATE_QUARANTINE,
 };
 
 /**
  * enum iommu_owner_reason - Why an ownership has ended
- * @IOMMU_OWNER_RELEASED: The last claim was released, or the reservation given
+ * @IOMMU_OWNER_REASON_RELEASED: The last claim was released, or the reservation given
  *	up: close, exit and death of a process, unbind of its driver.
- * @IOMMU_OWNER_REVOKED: The group was taken back.
- * @IOMMU_OWNER_REMOVED: The last device of the group is gone.
+ * @IOMMU_OWNER_REASON_REVOKED: The group was taken back.
+ * @IOMMU_OWNER_REASON_REMOVED: The last device of the group is gone.
  */
 enum iommu_owner_reason {
-	IOMMU_OWNER_RELEASED,
-	IOMMU_OWNER_REVOKED,
-	IOMMU_OWNER_REMOVED,
+	IOMMU_OWNER_REASON_RELEASED,
+	IOMMU_OWNER_REASON_REVOKED,
+	IOMMU_OWNER_REASON_REMOVED,
 };
 
 /**
@@ -165,7 +165,7 @@ struct iommu_owner_get_token {
  * struct iommu_owner_group_info - A group of an owner
  * @generation: Moves with every change of the ownership of the group
  * @group: Number of the group, as in /sys/kernel/iommu_groups
- * @kind: enum iommu_owner_kind
+ * @state: enum iommu_owner_state
  * @claims: Claims of the owner on the group
  * @flags: IOMMU_OWNER_GROUP_RESERVED: the group stays with the owner when the
  *	last claim goes
@@ -177,7 +177,7 @@ struct iommu_owner_get_token {
 struct iommu_owner_group_info {
 	__aligned_u64 generation;
 	__u32 group;
-	__u32 kind;
+	__u32 state;
 	__u32 claims;
 	__u32 flags;
 #define IOMMU_OWNER_GROUP_RESERVED	(1U << 0)
@@ -188,14 +188,14 @@ struct iommu_owner_group_info {
 /**
  * struct iommu_owner_device_info - A device, and the driver that is bound to it
  * @group: Number of its group
- * @kind: enum iommu_owner_kind of the group
+ * @state: enum iommu_owner_state of the group
  * @device: Name of the device; of a PCI device it is the address. Empty where
  *	the entry is about the group as a whole
  * @driver: Name of the driver; empty if there is none
  */
 struct iommu_owner_device_info {
 	__u32 group;
-	__u32 kind;
+	__u32 state;
 	__u8 device[IOMMU_OWNER_DEVICE_LEN];
 	__u8 driver[IOMMU_OWNER_DRIVER_LEN];
 };
@@ -205,7 +205,7 @@ struct iommu_owner_device_info {
  * @size: sizeof(struct iommu_owner_get_info)
  * @flags: Must be 0
  * @out_rights: Rights of the token
- * @out_state: IOMMU_OWNER_STATE_*
+ * @out_flags: IOMMU_OWNER_STATE_*
  * @out_sequence: Number of events of the owner so far. What is told of a group
  *	is at least as new: an event with a sequence of @out_sequence or more
  *	may or may not be in it
@@ -227,9 +227,9 @@ struct iommu_owner_get_info {
 	__u32 size;
 	__u32 flags;
 	__u32 out_rights;
-	__u32 out_state;
-#define IOMMU_OWNER_STATE_EXPLICIT	(1U << 0) /* by IOMMU_OWNER_CREATE */
-#define IOMMU_OWNER_STATE_REVOKED	(1U << 1)
+	__u32 out_flags;
+#define IOMMU_OWNER_INFO_EXPLICIT	(1U << 0) /* by IOMMU_OWNER_CREATE */
+#define IOMMU_OWNER_INFO_REVOKED	(1U << 1)
 	__aligned_u64 out_sequence;
 	__u32 out_claims;
 	__u32 nr_groups;
@@ -278,7 +278,7 @@ struct iommu_owner_dup {
  * Needs INSPECT. What is in the way of a claim of these groups by the owner?
  * A driver that is bound to a device of a group of the kernel is one blocker
  * with the name of both. A group that somebody else has, or that is in
- * quarantine, is one blocker with the kind alone. The answer may be out of date
+ * quarantine, is one blocker with the state alone. The answer may be out of date
  * when it is looked at.
  *
  * Return: 0; EMSGSIZE if there are more blockers than room: everything but what
@@ -424,11 +424,11 @@ enum iommu_owner_event_type {
  * struct iommu_owner_event - Record that read() of a token gives
  * @sequence: Number of the event, counted for each owner from 0
  * @time: When, in nanoseconds of CLOCK_MONOTONIC
- * @generation: Generation of the group; a change of its kind, which comes last,
+ * @generation: Generation of the group; a change of its state, which comes last,
  *	moves it once more
  * @type: enum iommu_owner_event_type; ignore what is not known
  * @group: Number of the group; -1 if the event is about the owner
- * @kind: enum iommu_owner_kind of the group
+ * @state: enum iommu_owner_state of the group
  * @reason: enum iommu_owner_reason, if the ownership has ended
  * @claims: Claims of the owner on the group
  * @lost: Number of events that are missing; the last of them is @sequence
@@ -453,7 +453,7 @@ struct iommu_owner_event {
 	__aligned_u64 generation;
 	__u32 type;
 	__s32 group;
-	__u32 kind;
+	__u32 state;
 	__u32 reason;
 	__u32 claims;
 	__u32 lost;

@@ -199,7 +199,7 @@ static void own_domain_makes_group_private(struct kunit *test)
 	gpu->data = mock_paging_domain(test, first);
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(gpu, first));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_PRIVATE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_PRIVATE, mock_state(group));
 	KUNIT_EXPECT_TRUE(test, mock_reaches(second, gpu->data));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_reserve_group(a, group));
@@ -207,7 +207,7 @@ static void own_domain_makes_group_private(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, nic->probes);
 
 	mock_unbind(first);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, second));
 }
@@ -219,11 +219,11 @@ static void shared_group_goes_private_only_with_attach(struct kunit *test)
 	struct iommu_domain *domain = mock_paging_domain(test, mdev);
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_attach_device(domain, &mdev->dev));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_PRIVATE, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_PRIVATE, mock_state(mdev->group));
 	iommu_detach_device(domain, &mdev->dev);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_STREQ(test, "IUI", mdev->history);
 }
 
@@ -238,7 +238,7 @@ static void managed_driver_with_own_domain_refuses_claim(struct kunit *test)
 	gpu->data = mock_paging_domain(test, mdev);
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(gpu, mdev));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_PRIVATE, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_PRIVATE, mock_state(mdev->group));
 	KUNIT_EXPECT_FALSE(test, mock_viable(mdev->group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, mdev->group));
 	KUNIT_EXPECT_TRUE(test, mock_reaches(mdev, gpu->data));
@@ -424,7 +424,7 @@ static void leftover_pasid_is_detached_at_release(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, dev));
 	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(mdev, PASID));
 	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(mdev, PASID + 1));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
 	mock_unbind(mdev);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_device(a, dev));

@@ -8,22 +8,22 @@
 
 static void alloc_checks_parameters(struct kunit *test)
 {
-	static const enum iommu_owner_kind bad_kinds[] = {
-		IOMMU_OWNER_KERNEL, IOMMU_OWNER_RESERVED,
-		IOMMU_OWNER_QUARANTINE,
+	static const enum iommu_owner_state bad_states[] = {
+		IOMMU_OWNER_STATE_KERNEL, IOMMU_OWNER_STATE_RESERVED,
+		IOMMU_OWNER_STATE_QUARANTINE,
 	};
 	struct iommu_owner *owner;
 
-	for (int i = 0; i < ARRAY_SIZE(bad_kinds); i++) {
-		owner = iommu_owner_alloc(bad_kinds[i], "vmm", NULL);
+	for (int i = 0; i < ARRAY_SIZE(bad_states); i++) {
+		owner = iommu_owner_alloc(bad_states[i], "vmm", NULL);
 		KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(owner));
 	}
-	owner = iommu_owner_alloc(IOMMU_OWNER_USER, "", NULL);
+	owner = iommu_owner_alloc(IOMMU_OWNER_STATE_USER, "", NULL);
 	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(owner));
-	owner = iommu_owner_alloc(IOMMU_OWNER_USER, NULL, NULL);
+	owner = iommu_owner_alloc(IOMMU_OWNER_STATE_USER, NULL, NULL);
 	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(owner));
 
-	owner = iommu_owner_alloc(IOMMU_OWNER_PRIVATE, "driver", NULL);
+	owner = iommu_owner_alloc(IOMMU_OWNER_STATE_PRIVATE, "driver", NULL);
 	KUNIT_EXPECT_EQ(test, 0, PTR_ERR_OR_ZERO(owner));
 	iommu_owner_put(owner);
 	iommu_owner_put(NULL);
@@ -56,7 +56,7 @@ static void empty_group_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_group(a, group));
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_reserve_group(a, group));
 	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_release_group(a, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	iommu_group_put(group);
 }
 
@@ -66,7 +66,7 @@ static void group_is_the_kernels(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
 
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_TRUE(test, mock_viable(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	KUNIT_EXPECT_STREQ(test, "I", mdev->history);
@@ -81,7 +81,7 @@ static void drivers_share_a_group(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, first));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(disk, second));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(first->group));
 	KUNIT_EXPECT_FALSE(test, mock_viable(first->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
@@ -121,13 +121,13 @@ static void claim_blocks_dma(struct kunit *test)
 
 	a->watch = group;
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a->owner, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(group));
 	KUNIT_EXPECT_FALSE(test, mock_viable(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(second));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a->owner, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_TRUE(test, mock_viable(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
@@ -140,10 +140,10 @@ static void private_owner_is_shown(struct kunit *test)
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct iommu_owner *owner;
 
-	owner = iommu_owner_alloc(IOMMU_OWNER_PRIVATE, "driver", NULL);
+	owner = iommu_owner_alloc(IOMMU_OWNER_STATE_PRIVATE, "driver", NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, owner);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_PRIVATE, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_PRIVATE, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(owner, mdev->group));
 	iommu_owner_put(owner);
@@ -161,7 +161,7 @@ static void bound_driver_refuses_claim(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_device(a, &first->dev));
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			iommu_owner_reserve_group(a, first->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(first->group));
 	KUNIT_EXPECT_STREQ(test, "I", first->history);
 	KUNIT_EXPECT_STREQ(test, "I", second->history);
 
@@ -218,12 +218,12 @@ static void claims_are_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, mock_claims(group));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, &first->dev));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, &second->dev));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, -ESTALE,
 			iommu_owner_release_device(a, &second->dev));
@@ -240,7 +240,7 @@ static void claim_keeps_the_owner(struct kunit *test)
 			iommu_owner_claim_group(a->owner, mdev->group));
 	mock_owner_put(a);
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_release_group(a->owner, mdev->group));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
@@ -272,7 +272,7 @@ static void failed_block_refuses_claim(struct kunit *test)
 
 	mock_fail_attach(second, MOCK_BLOCKED, 1);
 	KUNIT_EXPECT_EQ(test, -EIO, iommu_owner_claim_group(a->owner, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
 	KUNIT_EXPECT_EQ(test, -ESTALE,
@@ -293,10 +293,10 @@ static void empty_domain_blocks(struct kunit *test)
 
 	mock_fail_alloc("B");
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_STREQ(test, "IUI", mdev->history);
 }
 
@@ -307,7 +307,7 @@ static void no_memory_refuses_claim(struct kunit *test)
 
 	mock_fail_alloc("BU");
 	KUNIT_EXPECT_EQ(test, -ENOMEM, iommu_owner_claim_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_STREQ(test, "I", mdev->history);
 	mock_fail_alloc(NULL);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
@@ -381,13 +381,13 @@ static void handover_lends_and_gets_back(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_handover_device(a, dev));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_handover_device(b, dev));
 	KUNIT_EXPECT_TRUE(test, mock_bound(nic, mdev));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, dev));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	/* The driver uses the DMA API again */
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, mdev->group));
@@ -406,7 +406,7 @@ static void handover_needs_a_device_alone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			iommu_owner_handover_device(a, &first->dev));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(first->group));
 
 	mock_device_del(second);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_handover_device(a, &first->dev));
@@ -421,7 +421,7 @@ static void driver_may_leave_during_handover(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_handover_device(a, &mdev->dev));
 	mock_unbind(mdev);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_device(a, &mdev->dev));
@@ -504,7 +504,7 @@ static void new_device_gets_the_owners_domain(struct kunit *test)
 
 	/* The claim covers the new device as well as the old one */
 	mock_device_del(first);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(first->group));
 	KUNIT_EXPECT_TRUE(test, mock_reaches(late, domain));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
 	KUNIT_EXPECT_STREQ(test, "UBI", late->history);
@@ -556,7 +556,7 @@ static void new_device_with_direct_mapping(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(first->group));
 	KUNIT_EXPECT_STREQ(test, "I", late->history);
 	KUNIT_EXPECT_EQ(test, 1, device_attach(&late->dev));
 
@@ -564,7 +564,7 @@ static void new_device_with_direct_mapping(struct kunit *test)
 	mock_unbind(late);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			iommu_owner_claim_group(a, first->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(first->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(first->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(first));
 }
 
@@ -597,10 +597,10 @@ static void last_device_ends_the_ownership(struct kunit *test)
 	mock_owner_put(a);
 
 	mock_device_del(second);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(group));
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
 	mock_device_del(first);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, 0, mock_claims(group));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
 	KUNIT_EXPECT_FALSE(test, a->locked);
@@ -638,7 +638,7 @@ static void removal_ends_quarantine(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
 	mock_device_del(mdev);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mock_device(test, group)));
 }
 

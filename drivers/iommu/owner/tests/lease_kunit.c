@@ -360,8 +360,8 @@ static void lease_ends_with_the_last_device(struct kunit *test)
 static void expect_quarantine(struct kunit *test, struct iommu_group *group,
 			      const char *reason)
 {
-	KUNIT_EXPECT_EQ(test, reason ? IOMMU_OWNER_QUARANTINE :
-				       IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, reason ? IOMMU_OWNER_STATE_QUARANTINE :
+				       IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_STREQ(test, reason ?: "", mock_quarantine(group) ?: "");
 }
 
@@ -512,7 +512,7 @@ static void isolated_group_under_lockdown(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
 	KUNIT_EXPECT_EQ(test, 0, required(mdev));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 }
 
@@ -536,8 +536,8 @@ static void group_that_is_not_isolated(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, 0, mock_device_add(mdev));
 		KUNIT_EXPECT_EQ(test, -EPERM,
 				iommu_owner_claim_group(a, mdev->group));
-		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL,
-				mock_kind(mdev->group));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
+				mock_state(mdev->group));
 		KUNIT_EXPECT_STREQ(test, "I", mdev->history);
 		KUNIT_EXPECT_EQ(test, 0, required(mdev));
 	}
@@ -566,7 +566,7 @@ static void ats_that_stays_on(struct kunit *test)
 	mdev->bus_bits &= ~BIT_OF(ATS);
 	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, group));
 	KUNIT_EXPECT_STREQ(test, "IBI", mdev->history);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_release_group(a, group));
 
 	mdev->bus_bits |= BIT_OF(ATS);
@@ -577,7 +577,7 @@ static void ats_that_stays_on(struct kunit *test)
 	mdev->bus_bits &= ~BIT_OF(ATS);
 	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
 	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
 }
@@ -593,7 +593,7 @@ static void reservation_needs_no_lease(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_reserve_group(a, group));
 	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_asked());
 	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 
 	mdev->bus_bits = IOMMU_OWNER_ISO_ALL;
@@ -601,7 +601,7 @@ static void reservation_needs_no_lease(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 0, required(mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a, group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 }
 
 static void kernel_drivers_are_not_asked(struct kunit *test)
@@ -611,7 +611,7 @@ static void kernel_drivers_are_not_asked(struct kunit *test)
 
 	mock_lock_down(true);
 	mdev->bus_bits = 0;
-	owner = iommu_owner_alloc(IOMMU_OWNER_PRIVATE, "usnic", NULL);
+	owner = iommu_owner_alloc(IOMMU_OWNER_STATE_PRIVATE, "usnic", NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, owner);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
 	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_asked());

@@ -558,7 +558,7 @@ struct mock_owner *mock_owner(struct kunit *test, const char *name)
 	mowner = kunit_kzalloc(test, sizeof(*mowner), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, mowner);
 	mowner->ops.release = owner_release;
-	mowner->owner = iommu_owner_alloc(IOMMU_OWNER_USER, name, &mowner->ops);
+	mowner->owner = iommu_owner_alloc(IOMMU_OWNER_STATE_USER, name, &mowner->ops);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mowner->owner);
 	list_add_tail(&mowner->list, &mock->owners);
 	return mowner;
@@ -815,9 +815,9 @@ static struct iommu_owner_info snapshot(struct iommu_group *group)
 	return info;
 }
 
-enum iommu_owner_kind mock_kind(struct iommu_group *group)
+enum iommu_owner_state mock_state(struct iommu_group *group)
 {
-	return snapshot(group).kind;
+	return snapshot(group).state;
 }
 
 bool mock_viable(struct iommu_group *group)

@@ -205,7 +205,7 @@ void mock_trace(struct kunit *test, const char *name, void *probe, void *data);
 void mock_set_parameter(struct kunit *test, const char *name,
 			const char *value);
 
-enum iommu_owner_kind mock_kind(struct iommu_group *group);
+enum iommu_owner_state mock_state(struct iommu_group *group);
 bool mock_viable(struct iommu_group *group);
 unsigned int mock_claims(struct iommu_group *group);
 const char *mock_quarantine(struct iommu_group *group);

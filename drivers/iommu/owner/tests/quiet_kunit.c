@@ -22,8 +22,8 @@ static void use(struct kunit *test, struct iommu_owner *owner,
 static void expect_quarantine(struct kunit *test, struct iommu_group *group,
 			      const char *reason)
 {
-	KUNIT_EXPECT_EQ(test, reason ? IOMMU_OWNER_QUARANTINE :
-				       IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, reason ? IOMMU_OWNER_STATE_QUARANTINE :
+				       IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_STREQ(test, reason ?: "", mock_quarantine(group) ?: "");
 }
 
@@ -198,7 +198,7 @@ static void busy_device_is_tried_at_the_next_claim(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(b, group));
 	KUNIT_EXPECT_EQ(test, 4, mdev->quieted);
 	KUNIT_EXPECT_FALSE(test, mdev->quiet_locked);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(b, group));
 	KUNIT_EXPECT_EQ(test, 4, mdev->quieted);

@@ -24,7 +24,7 @@
  * @lost: Claims that were refused.
  * @stop: The racers without a number of rounds end.
  * @look: Take snapshots.
- * @kinds: What they say: the kind as a value, by generation.
+ * @states: What they say: the state as a value, by generation.
  */
 struct race {
 	struct iommu_group *group;
@@ -37,7 +37,7 @@ struct race {
 	atomic_t lost;
 	bool stop;
 	bool look;
-	struct xarray kinds;
+	struct xarray states;
 };
 
 struct racer {
@@ -61,7 +61,7 @@ static void check_snapshot(struct race *race, u64 *last)
 {
 	struct iommu_owner_info info;
 	bool user;
-	void *kind;
+	void *state;
 
 	if (!race->look)
 		return;
@@ -69,16 +69,16 @@ static void check_snapshot(struct race *race, u64 *last)
 		atomic_inc(&race->errors);
 	iommu_owner_snapshot_free(&info);
 
-	user = info.kind == IOMMU_OWNER_USER;
+	user = info.state == IOMMU_OWNER_STATE_USER;
 	if (user != !!info.claims || user != !!info.pid ||
 	    user == !strcmp(info.name, "kernel"))
 		atomic_inc(&race->violations);
 	if (info.generation < *last)
 		atomic_inc(&race->violations);
 	*last = info.generation;
-	kind = xa_cmpxchg(&race->kinds, info.generation, NULL,
-			  xa_mk_value(info.kind), GFP_KERNEL);
-	if (kind && kind != xa_mk_value(info.kind))
+	state = xa_cmpxchg(&race->states, info.generation, NULL,
+			  xa_mk_value(info.state), GFP_KERNEL);
+	if (state && state != xa_mk_value(info.state))
 		atomic_inc(&race->violations);
 }
 
@@ -153,7 +153,7 @@ static void expect_clean(struct kunit *test, struct race *race)
 {
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&race->violations));
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&race->errors));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(race->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(race->group));
 	KUNIT_EXPECT_EQ(test, 0, mock_claims(race->group));
 	KUNIT_EXPECT_TRUE(test, mock_viable(race->group));
 }
@@ -311,14 +311,14 @@ static void snapshots_are_of_one_moment(struct kunit *test)
 	struct race *race = race_new(test);
 	struct racer *racers;
 
-	xa_init(&race->kinds);
+	xa_init(&race->states);
 	race->look = true;
 	racers = racers_new(test, race, 4, watch_snapshots);
 	INIT_WORK(&racers[0].work, claim_until_done);
 	INIT_WORK(&racers[1].work, claim_and_release);
 	run(test, racers, 4);
-	KUNIT_EXPECT_FALSE(test, xa_empty(&race->kinds));
-	xa_destroy(&race->kinds);
+	KUNIT_EXPECT_FALSE(test, xa_empty(&race->states));
+	xa_destroy(&race->states);
 	KUNIT_EXPECT_GT(test, atomic_read(&race->won), 0);
 	expect_clean(test, race);
 }

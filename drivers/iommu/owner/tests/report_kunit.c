@@ -4,18 +4,18 @@
  */
 #include "mock.h"
 
-static void kinds_have_names(struct kunit *test)
+static void states_have_names(struct kunit *test)
 {
 	KUNIT_EXPECT_STREQ(test, "kernel",
-			   iommu_owner_kind_name(IOMMU_OWNER_KERNEL));
+			   iommu_owner_state_name(IOMMU_OWNER_STATE_KERNEL));
 	KUNIT_EXPECT_STREQ(test, "private",
-			   iommu_owner_kind_name(IOMMU_OWNER_PRIVATE));
+			   iommu_owner_state_name(IOMMU_OWNER_STATE_PRIVATE));
 	KUNIT_EXPECT_STREQ(test, "user",
-			   iommu_owner_kind_name(IOMMU_OWNER_USER));
+			   iommu_owner_state_name(IOMMU_OWNER_STATE_USER));
 	KUNIT_EXPECT_STREQ(test, "reserved",
-			   iommu_owner_kind_name(IOMMU_OWNER_RESERVED));
+			   iommu_owner_state_name(IOMMU_OWNER_STATE_RESERVED));
 	KUNIT_EXPECT_STREQ(test, "quarantine",
-			   iommu_owner_kind_name(IOMMU_OWNER_QUARANTINE));
+			   iommu_owner_state_name(IOMMU_OWNER_STATE_QUARANTINE));
 }
 
 /* Snapshots */
@@ -26,7 +26,7 @@ static void snapshot_of_free_group(struct kunit *test)
 	struct iommu_owner_info info;
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_snapshot(mdev->group, &info));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, info.kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, info.state);
 	KUNIT_EXPECT_STREQ(test, "kernel", info.name);
 	KUNIT_EXPECT_STREQ(test, "", info.comm);
 	KUNIT_EXPECT_EQ(test, 0, info.pid);
@@ -47,7 +47,7 @@ static void snapshot_of_owned_group(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_device(a, &first->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_device(a, &second->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_snapshot(first->group, &info));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, info.kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, info.state);
 	KUNIT_EXPECT_STREQ(test, "vmm-7", info.name);
 	KUNIT_EXPECT_STREQ(test, current->comm, info.comm);
 	KUNIT_EXPECT_EQ(test, task_tgid_nr(current), info.pid);
@@ -75,7 +75,7 @@ static void snapshot_of_reserved_group(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, mdev->group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_snapshot(mdev->group, &info));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, info.kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, info.state);
 	KUNIT_EXPECT_STREQ(test, "orchestrator", info.name);
 	KUNIT_EXPECT_EQ(test, 0, info.claims);
 	iommu_owner_snapshot_free(&info);
@@ -91,7 +91,7 @@ static void snapshot_of_private_group(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(gpu, mdev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_attach_device(domain, &mdev->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_snapshot(mdev->group, &info));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_PRIVATE, info.kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_PRIVATE, info.state);
 	KUNIT_EXPECT_STREQ(test, "mock_gpu", info.name);
 	KUNIT_EXPECT_STREQ(test, "", info.comm);
 	KUNIT_EXPECT_EQ(test, 1, info.nr_blockers);
@@ -284,7 +284,7 @@ static void attributes_of_free_group(struct kunit *test)
 	struct iommu_group *group = first->group;
 	char want[128];
 
-	expect_attribute(test, group, "kind", 0444, "kernel\n");
+	expect_attribute(test, group, "state", 0444, "kernel\n");
 	expect_holder(test, group, 0, "kernel", "-");
 	expect_attribute(test, group, "blockers", 0444, "");
 
@@ -306,17 +306,17 @@ static void attributes_of_owned_group(struct kunit *test)
 	pid_t pid = task_tgid_nr(current);
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
-	expect_attribute(test, group, "kind", 0444, "user\n");
+	expect_attribute(test, group, "state", 0444, "user\n");
 	expect_holder(test, group, pid, "vmm-7", current->comm);
 	expect_attribute(test, group, "blockers", 0444, "");
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
-	expect_attribute(test, group, "kind", 0444, "reserved\n");
+	expect_attribute(test, group, "state", 0444, "reserved\n");
 	expect_holder(test, group, pid, "vmm-7", current->comm);
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
-	expect_attribute(test, group, "kind", 0444, "quarantine\n");
+	expect_attribute(test, group, "state", 0444, "quarantine\n");
 	expect_holder(test, group, 0, "kernel", "-");
 }
 
@@ -335,7 +335,7 @@ static void quarantine_is_shown_and_cleared(struct kunit *test)
 	expect_attribute(test, group, "quarantine", 0644, "\n");
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			write_quarantine(test, group, "clear"));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(group));
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
 	mock_fail_quiet(mdev, -EIO, 1);
@@ -346,25 +346,25 @@ static void quarantine_is_shown_and_cleared(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
 				    write_quarantine(test, group,
 						     wrong[i]), "%s", wrong[i]);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 
 	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
 	KUNIT_EXPECT_EQ(test, -EIO,
 			write_quarantine(test, group, "clear\n"));
 	KUNIT_EXPECT_EQ(test, 6,
 			write_quarantine(test, group, "clear\n"));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	expect_attribute(test, group, "quarantine", 0644, "\n");
 }
 
 /* Tracepoints */
 
-/* The last event of a kind, and how many there were for the group */
+/* The last event of a state, and how many there were for the group */
 struct traced {
 	int group;
 	unsigned int count;
-	enum iommu_owner_kind kind;
+	enum iommu_owner_state state;
 	unsigned int claims;
 	char device[32];
 	char who[32];
@@ -372,7 +372,7 @@ struct traced {
 };
 
 static void see_group_event(void *data, int group, const char *owner,
-			    enum iommu_owner_kind kind, unsigned int claims,
+			    enum iommu_owner_state state, unsigned int claims,
 			    u64 generation)
 {
 	struct traced *traced = data;
@@ -380,13 +380,13 @@ static void see_group_event(void *data, int group, const char *owner,
 	if (traced->group != group)
 		return;
 	traced->count++;
-	traced->kind = kind;
+	traced->state = state;
 	traced->claims = claims;
 	strscpy(traced->who, owner);
 }
 
 static void see_refusal(void *data, int group, const char *device,
-			const char *who, enum iommu_owner_kind kind,
+			const char *who, enum iommu_owner_state state,
 			const char *holder, int pid)
 {
 	struct traced *traced = data;
@@ -394,7 +394,7 @@ static void see_refusal(void *data, int group, const char *device,
 	if (traced->group != group)
 		return;
 	traced->count++;
-	traced->kind = kind;
+	traced->state = state;
 	strscpy(traced->device, device);
 	strscpy(traced->who, who);
 	strscpy(traced->holder, holder);
@@ -427,7 +427,7 @@ static void claims_and_releases_are_traced(struct kunit *test)
 
 	iommu_owner_claim_group(a, mdev->group);
 	KUNIT_EXPECT_EQ(test, 1, claim->count);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, claim->kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, claim->state);
 	KUNIT_EXPECT_EQ(test, 1, claim->claims);
 	KUNIT_EXPECT_STREQ(test, "vmm-7", claim->who);
 	iommu_owner_claim_group(a, mdev->group);
@@ -465,7 +465,7 @@ static void refusals_are_traced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, refuse->count);
 	iommu_owner_claim_group(b, mdev->group);
 	KUNIT_EXPECT_EQ(test, 1, refuse->count);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, refuse->kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, refuse->state);
 	KUNIT_EXPECT_STREQ(test, "", refuse->device);
 	KUNIT_EXPECT_STREQ(test, "b", refuse->who);
 	KUNIT_EXPECT_STREQ(test, "a", refuse->holder);
@@ -478,7 +478,7 @@ static void refusals_are_traced(struct kunit *test)
 }
 
 static struct kunit_case report_cases[] = {
-	KUNIT_CASE(kinds_have_names),
+	KUNIT_CASE(states_have_names),
 	KUNIT_CASE(snapshot_of_free_group),
 	KUNIT_CASE(snapshot_of_owned_group),
 	KUNIT_CASE(snapshot_of_reserved_group),

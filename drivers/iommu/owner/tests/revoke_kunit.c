@@ -26,12 +26,12 @@ static void revoke_takes_all_of_one_owner(struct kunit *test)
 
 	iommu_owner_revoke(a);
 	KUNIT_EXPECT_EQ(test, 3, atomic_read(&w->ended));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_REVOKED, w->end.reason);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(reserved->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(twice->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_REASON_REVOKED, w->end.reason);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(reserved->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(twice->group));
 	KUNIT_EXPECT_STREQ(test, "IBI", twice->history);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(others->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(others->group));
 	KUNIT_EXPECT_STREQ(test, "IB", others->history);
 	KUNIT_EXPECT_STREQ(test, "I", unowned->history);
 
@@ -88,12 +88,12 @@ static void revoked_user_is_late(struct kunit *test)
 		if (i)
 			break;
 		KUNIT_EXPECT_STREQ(test, "IBUBI", mdev->history);
-		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 		KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(b, group));
 		KUNIT_ASSERT_EQ(test, 0,
 				iommu_owner_attach_group(b, domain, group));
 	}
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(group));
 	KUNIT_EXPECT_EQ(test, 1, mock_claims(group));
 	KUNIT_EXPECT_STREQ(test, "IBUBIBU", mdev->history);
 	iommu_owner_revoke(a);
@@ -123,7 +123,7 @@ static void revoke_waits_for_ends_of_others(struct kunit *test)
 	mock_thread_join(again);
 	mock_thread_join(release);
 	KUNIT_EXPECT_EQ(test, 0, call.ret);
-	expect_told(test, w, 1, mdev->group, IOMMU_OWNER_RELEASED);
+	expect_told(test, w, 1, mdev->group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	iommu_owner_unwatch(&w->watch);
 }
@@ -152,7 +152,7 @@ static void revoke_of_busy_device_quarantines(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
 	mock_fail_quiet(mdev, -EIO, 1);
 	iommu_owner_revoke(a);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(mdev->group));
 	KUNIT_EXPECT_STREQ(test, "IB", mdev->history);
 	KUNIT_EXPECT_EQ(test, -ESTALE,
 			iommu_owner_release_group(a, mdev->group));
@@ -271,8 +271,8 @@ static void rush_revoke(void *arg)
 
 	iommu_owner_revoke(rush->owner);
 	/* All is over, whoever began it. */
-	if (mock_kind(rush->mdev->group) == IOMMU_OWNER_USER ||
-	    mock_kind(rush->mdev->group) == IOMMU_OWNER_RESERVED)
+	if (mock_state(rush->mdev->group) == IOMMU_OWNER_STATE_USER ||
+	    mock_state(rush->mdev->group) == IOMMU_OWNER_STATE_RESERVED)
 		atomic_inc(&rush->errors);
 }
 
@@ -282,7 +282,7 @@ static void one_of_many_ends_it(struct kunit *test)
 		rush_release, rush_revoke, rush_remove, rush_unreserve,
 		rush_quarantine, rush_revoke, rush_release,
 	};
-	unsigned int reasons[IOMMU_OWNER_REMOVED + 1] = {};
+	unsigned int reasons[IOMMU_OWNER_REASON_REMOVED + 1] = {};
 	struct mock_thread *threads[ARRAY_SIZE(enders)];
 
 	for (unsigned int round = 0; round < ROUNDS; round++) {
@@ -333,9 +333,9 @@ static void one_of_many_ends_it(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
 		mock_device_del(rush.mdev);
 	}
-	KUNIT_EXPECT_GT(test, reasons[IOMMU_OWNER_RELEASED], 0);
-	KUNIT_EXPECT_GT(test, reasons[IOMMU_OWNER_REVOKED], 0);
-	KUNIT_EXPECT_GT(test, reasons[IOMMU_OWNER_REMOVED], 0);
+	KUNIT_EXPECT_GT(test, reasons[IOMMU_OWNER_REASON_RELEASED], 0);
+	KUNIT_EXPECT_GT(test, reasons[IOMMU_OWNER_REASON_REVOKED], 0);
+	KUNIT_EXPECT_GT(test, reasons[IOMMU_OWNER_REASON_REMOVED], 0);
 }
 
 /* Watch, wait a while, unwatch: then no callback is running or starts. */
@@ -471,8 +471,8 @@ static void no_claim_slips_past_a_revocation(struct kunit *test)
 		mock_dawdle();
 		iommu_owner_revoke(a->owner);
 		for (unsigned int i = 0; i < ARRAY_SIZE(mdev); i++)
-			KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL,
-					mock_kind(mdev[i]->group));
+			KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
+					mock_state(mdev[i]->group));
 		for (unsigned int i = 0; i < ARRAY_SIZE(mdev); i++) {
 			mock_thread_join(threads[i]);
 			if (calls[i].ret != -EBUSY)

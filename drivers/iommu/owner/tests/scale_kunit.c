@@ -25,13 +25,13 @@ static struct iommu_group **groups_new(struct kunit *test)
 	return groups;
 }
 
-static unsigned int count_kind(struct iommu_group **groups,
-			       enum iommu_owner_kind kind)
+static unsigned int count_state(struct iommu_group **groups,
+			       enum iommu_owner_state state)
 {
 	unsigned int count = 0;
 
 	for (unsigned int i = 0; i < GROUPS; i++)
-		count += mock_kind(groups[i]) == kind;
+		count += mock_state(groups[i]) == state;
 	return count;
 }
 
@@ -70,14 +70,14 @@ static void one_owner_has_all_groups(struct kunit *test)
 	s64 claim_ms, release_ms;
 
 	claim_ms = claim_all(test, groups, a->owner);
-	KUNIT_EXPECT_EQ(test, GROUPS, count_kind(groups, IOMMU_OWNER_USER));
+	KUNIT_EXPECT_EQ(test, GROUPS, count_state(groups, IOMMU_OWNER_STATE_USER));
 	KUNIT_EXPECT_EQ(test, refs + GROUPS, refcount_read(&a->owner->ref));
 	list_for_each_entry(mdev, &mock->devices, list)
 		blocked += mock_reach(mdev) == MOCK_BLOCKED;
 	KUNIT_EXPECT_EQ(test, GROUPS * DEVICES_PER_GROUP, blocked);
 
 	release_ms = release_all(test, groups, a->owner);
-	KUNIT_EXPECT_EQ(test, GROUPS, count_kind(groups, IOMMU_OWNER_KERNEL));
+	KUNIT_EXPECT_EQ(test, GROUPS, count_state(groups, IOMMU_OWNER_STATE_KERNEL));
 	KUNIT_EXPECT_EQ(test, refs, refcount_read(&a->owner->ref));
 	/* One default and one blocking domain per group, not one per claim */
 	KUNIT_EXPECT_EQ(test, 2 * GROUPS, mock_live_domains());
@@ -116,7 +116,7 @@ static void revoke_takes_all_groups(struct kunit *test)
 	start = ktime_get();
 	iommu_owner_revoke(a->owner);
 	ms = ktime_ms_delta(ktime_get(), start);
-	KUNIT_EXPECT_EQ(test, GROUPS, count_kind(groups, IOMMU_OWNER_KERNEL));
+	KUNIT_EXPECT_EQ(test, GROUPS, count_state(groups, IOMMU_OWNER_STATE_KERNEL));
 	KUNIT_EXPECT_EQ(test, refs, refcount_read(&a->owner->ref));
 	kunit_info(test, "%u groups: revoke %lld ms\n", GROUPS, ms);
 	KUNIT_EXPECT_LT(test, ms, LIMIT_MS);

@@ -40,26 +40,26 @@ enum operation {
 
 static const struct state_desc {
 	const char *name;
-	enum iommu_owner_kind kind;
+	enum iommu_owner_state state;
 	unsigned int claims;
 	bool reserved;
 	char reach;
 } states[NR_STATES] = {
-	[FREE]	= { "free", IOMMU_OWNER_KERNEL, 0, false, MOCK_DEFAULT },
-	[BOUND]	= { "bound", IOMMU_OWNER_KERNEL, 0, false, MOCK_DEFAULT },
-	[PRIVATE] = { "private", IOMMU_OWNER_PRIVATE, 0, false, MOCK_PAGING },
-	[A_1]	= { "claimed", IOMMU_OWNER_USER, 1, false, MOCK_BLOCKED },
-	[A_2]	= { "claimed_twice", IOMMU_OWNER_USER, 2, false, MOCK_BLOCKED },
-	[A_3]	= { "claimed_thrice", IOMMU_OWNER_USER, 3, false, MOCK_BLOCKED },
-	[A_0R]	= { "reserved", IOMMU_OWNER_RESERVED, 0, true, MOCK_BLOCKED },
-	[A_1R]	= { "reserved_claimed", IOMMU_OWNER_USER, 1, true,
+	[FREE]	= { "free", IOMMU_OWNER_STATE_KERNEL, 0, false, MOCK_DEFAULT },
+	[BOUND]	= { "bound", IOMMU_OWNER_STATE_KERNEL, 0, false, MOCK_DEFAULT },
+	[PRIVATE] = { "private", IOMMU_OWNER_STATE_PRIVATE, 0, false, MOCK_PAGING },
+	[A_1]	= { "claimed", IOMMU_OWNER_STATE_USER, 1, false, MOCK_BLOCKED },
+	[A_2]	= { "claimed_twice", IOMMU_OWNER_STATE_USER, 2, false, MOCK_BLOCKED },
+	[A_3]	= { "claimed_thrice", IOMMU_OWNER_STATE_USER, 3, false, MOCK_BLOCKED },
+	[A_0R]	= { "reserved", IOMMU_OWNER_STATE_RESERVED, 0, true, MOCK_BLOCKED },
+	[A_1R]	= { "reserved_claimed", IOMMU_OWNER_STATE_USER, 1, true,
 		    MOCK_BLOCKED },
-	[A_2R]	= { "reserved_claimed_twice", IOMMU_OWNER_USER, 2, true,
+	[A_2R]	= { "reserved_claimed_twice", IOMMU_OWNER_STATE_USER, 2, true,
 		    MOCK_BLOCKED },
-	[B_1]	= { "claimed_by_b", IOMMU_OWNER_USER, 1, false, MOCK_BLOCKED },
-	[B_0R]	= { "reserved_by_b", IOMMU_OWNER_RESERVED, 0, true,
+	[B_1]	= { "claimed_by_b", IOMMU_OWNER_STATE_USER, 1, false, MOCK_BLOCKED },
+	[B_0R]	= { "reserved_by_b", IOMMU_OWNER_STATE_RESERVED, 0, true,
 		    MOCK_BLOCKED },
-	[QUARANTINE] = { "quarantine", IOMMU_OWNER_QUARANTINE, 0, false,
+	[QUARANTINE] = { "quarantine", IOMMU_OWNER_STATE_QUARANTINE, 0, false,
 			 MOCK_BLOCKED },
 };
 
@@ -356,7 +356,7 @@ static void check_transition(struct kunit *test, const struct cast *c,
 	ret = operate(c, operation);
 	KUNIT_EXPECT_EQ_MSG(test, want->ret, ret, "%s, %s", states[state].name,
 			    operations[operation]);
-	KUNIT_EXPECT_EQ_MSG(test, next->kind, mock_kind(c->group), "%s, %s",
+	KUNIT_EXPECT_EQ_MSG(test, next->state, mock_state(c->group), "%s, %s",
 			    states[state].name, operations[operation]);
 	KUNIT_EXPECT_EQ_MSG(test, next->claims, mock_claims(c->group),
 			    "%s, %s", states[state].name,
@@ -384,7 +384,7 @@ static void operations_in_state(struct kunit *test)
 		struct cast cast = cast_new(test, &common);
 
 		enter(test, &cast, state);
-		KUNIT_EXPECT_EQ(test, desc->kind, mock_kind(cast.group));
+		KUNIT_EXPECT_EQ(test, desc->state, mock_state(cast.group));
 		KUNIT_EXPECT_EQ(test, desc->reach, mock_reach(cast.first));
 		check_transition(test, &cast, state, op);
 	}
@@ -444,7 +444,7 @@ static void reservation_outlives_claims(struct kunit *test)
 				iommu_owner_release_device(a->owner,
 							   &mdev->dev));
 		KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
-		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, mock_kind(group));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, mock_state(group));
 	}
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a->owner, group));
@@ -460,9 +460,9 @@ static void unreserve_keeps_claims(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, mdev->group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 }
 
 /* Quarantine */
@@ -487,7 +487,7 @@ static void quarantine_takes_all(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quarantine_group(a->owner, group));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(mdev, 1));
 	KUNIT_EXPECT_STREQ(test, "IBUB", mdev->history);
@@ -524,14 +524,14 @@ static void failed_default_quarantines(struct kunit *test)
 	mock_owner_put(a);
 	mock_fail_attach(second, MOCK_DEFAULT, 2);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a->owner, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(second));
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, first));
 
 	KUNIT_EXPECT_EQ(test, -EIO, iommu_owner_clear_quarantine(group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(second));
 
@@ -551,7 +551,7 @@ static void failed_block_at_the_end_quarantines(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_attach_group(a, domain, group));
 	mock_fail_attach(mdev, MOCK_BLOCKED, 1);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
@@ -571,7 +571,7 @@ static void failed_block_of_reservation_quarantines(struct kunit *test)
 	mock_owner_put(a);
 	mock_fail_attach(mdev, MOCK_BLOCKED, 1);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a->owner, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
 }
@@ -584,7 +584,7 @@ static void failed_default_at_unreserve_quarantines(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, mdev->group));
 	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 }
 
@@ -600,7 +600,7 @@ static void default_that_lacked_memory_is_tried_again(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	mock_fail_attach(mdev, MOCK_DEFAULT, 2);
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_QUARANTINE, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(b, group));
 

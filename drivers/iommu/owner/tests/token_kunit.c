@@ -150,9 +150,9 @@ static void stop_using(int fd)
 	flush_delayed_fput();
 }
 
-static enum iommu_owner_kind kind(struct stage *s, unsigned int i)
+static enum iommu_owner_state state(struct stage *s, unsigned int i)
 {
-	return mock_kind(s->mdev[i]->group);
+	return mock_state(s->mdev[i]->group);
 }
 
 /* Rights */
@@ -237,8 +237,8 @@ static void token_without_right(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, generation,
 				mock_generation(s.mdev[0]->group));
 		KUNIT_EXPECT_EQ(test, events, s.owner->events);
-		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
-		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 1));
 		KUNIT_EXPECT_FALSE(test, s.owner->revoked);
 		iommu_owner_token_close(token);
 	}
@@ -365,7 +365,7 @@ static void token_reserve_all_or_none(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(s.driver, s.mdev[1]));
 	KUNIT_EXPECT_EQ(test, -EBUSY, reserve(&s, s.token, s.id, 2, &failed));
 	KUNIT_EXPECT_EQ(test, s.id[1], failed);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(s.mdev[0]));
 
 	KUNIT_EXPECT_EQ(test, -ENODEV,
@@ -374,12 +374,12 @@ static void token_reserve_all_or_none(struct kunit *test)
 	missing[1] = U32_MAX;
 	KUNIT_EXPECT_EQ(test, -ENODEV,
 			reserve(&s, s.token, missing, 2, NULL));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 
 	mock_unbind(s.mdev[1]);
 	KUNIT_EXPECT_EQ(test, 0, reserve(&s, s.token, ids, 3, NULL));
 	for (int i = 0; i < 2; i++) {
-		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, i));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, i));
 		KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(s.mdev[i]));
 		KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(s.driver, s.mdev[i]));
 	}
@@ -400,8 +400,8 @@ static void token_reserve_keeps_old(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(s.driver, s.mdev[1]));
 	KUNIT_EXPECT_EQ(test, -EBUSY, reserve(&s, s.token, ids, 3, NULL));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(third->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(third->group));
 	iommu_owner_token_close(s.token);
 }
 
@@ -418,24 +418,24 @@ static void token_reservation_lifetime(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			iommu_owner_claim_group(s.owner, s.mdev[1]->group));
 	iommu_owner_token_close(s.token);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
 	iommu_owner_token_close(other);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(s.mdev[0]));
 
 	/* The claim stays with who has claimed */
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, kind(&s, 1));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, state(&s, 1));
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_release_group(s.owner, s.mdev[1]->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 1));
 
 	/* Another token can start over */
 	other = token_new(test, s.owner, IOMMU_OWNER_RIGHT_RESERVE);
 	KUNIT_EXPECT_EQ(test, 0, reserve(&s, other, s.id, 2, NULL));
 	iommu_owner_token_close(poor);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
 	iommu_owner_token_close(other);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 }
 
 static void token_release(struct kunit *test)
@@ -444,15 +444,15 @@ static void token_release(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
 	KUNIT_EXPECT_EQ(test, -ENOENT, release(&s, s.token, s.id, 2));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
 	KUNIT_EXPECT_EQ(test, 0, release(&s, s.token, s.id, 1));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 	KUNIT_EXPECT_EQ(test, -ENOENT, release(&s, s.token, s.id, 1));
 
 	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 2, NULL));
 	KUNIT_EXPECT_EQ(test, 0, release(&s, s.token, NULL, 0));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 1));
 	KUNIT_EXPECT_EQ(test, 0, release(&s, s.token, NULL, 0));
 	iommu_owner_token_close(s.token);
 }
@@ -464,7 +464,7 @@ static void token_implicit_owner(struct kunit *test)
 	u32 failed;
 
 	KUNIT_EXPECT_EQ(test, -EPERM, reserve(&s, s.token, s.id, 1, NULL));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 
 	KUNIT_ASSERT_EQ(test, 0,
 			iommu_owner_claim_group(s.owner, s.mdev[0]->group));
@@ -473,10 +473,10 @@ static void token_implicit_owner(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_release_group(s.owner, s.mdev[0]->group));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 1));
 	iommu_owner_token_close(s.token);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 }
 
 static void token_revoked(struct kunit *test)
@@ -485,13 +485,13 @@ static void token_revoked(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 2, NULL));
 	iommu_owner_revoke(s.owner);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 	for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++)
 		KUNIT_EXPECT_EQ_MSG(test, ops[i].revoked ? 0 : -ESTALE,
 				    execute(&s, s.token, &ops[i],
 					    IOMMU_OWNER_RIGHT_INSPECT),
 				    "%s", ops[i].name);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 	iommu_owner_token_close(s.token);
 }
 
@@ -518,15 +518,15 @@ static void token_check(struct kunit *test)
 	room = 2;
 	KUNIT_EXPECT_EQ(test, -EMSGSIZE, check(&s, s.id, 2, out, &room));
 	KUNIT_EXPECT_EQ(test, 3, room);
-	KUNIT_EXPECT_EQ(test, 0, out[2].kind);
+	KUNIT_EXPECT_EQ(test, 0, out[2].state);
 	KUNIT_EXPECT_STREQ(test, dev_name(&twin->dev), out[1].device);
 	KUNIT_EXPECT_EQ(test, 0, check(&s, s.id, 2, out, &room));
 	KUNIT_EXPECT_STREQ(test, dev_name(&s.mdev[0]->dev), out[0].device);
 	KUNIT_EXPECT_STREQ(test, "mock-driver", out[0].driver);
 	KUNIT_EXPECT_EQ(test, s.id[0], out[0].group);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, out[0].kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, out[0].state);
 	KUNIT_EXPECT_EQ(test, s.id[1], out[2].group);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, out[2].kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, out[2].state);
 	KUNIT_EXPECT_STREQ(test, "", out[2].device);
 	KUNIT_EXPECT_EQ(test, -ENODEV, check(&s, &missing, 1, out, &room));
 
@@ -560,7 +560,7 @@ static void token_info(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, cmd.out_claims);
 	KUNIT_EXPECT_EQ(test, 3, cmd.out_sequence);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RIGHTS_ALL, cmd.out_rights);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_EXPLICIT, cmd.out_state);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_INFO_EXPLICIT, cmd.out_flags);
 	KUNIT_EXPECT_STREQ(test, "orchestrator", cmd.out_name);
 
 	cmd.groups = (uintptr_t)s.user + ARRAY_AT;
@@ -581,13 +581,13 @@ static void token_info(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, copy_from_user(devices, s.user + OUT_AT,
 						sizeof(devices)));
 	KUNIT_EXPECT_EQ(test, s.id[0], groups[0].group);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, groups[0].kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, groups[0].state);
 	KUNIT_EXPECT_EQ(test, 1, groups[0].claims);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_GROUP_RESERVED, groups[0].flags);
 	KUNIT_EXPECT_EQ(test, 2, groups[0].devices);
 	KUNIT_EXPECT_EQ(test, mock_generation(s.mdev[0]->group),
 			groups[0].generation);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, groups[1].kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, groups[1].state);
 	KUNIT_EXPECT_STREQ(test, dev_name(&twin->dev), devices[1].device);
 	KUNIT_EXPECT_STREQ(test, "mock-vfio", devices[1].driver);
 	KUNIT_EXPECT_STREQ(test, "", devices[0].driver);
@@ -599,8 +599,8 @@ static void token_info(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, call(&s, s.token, IOMMU_OWNER_GET_INFO, &cmd,
 				      sizeof(cmd)));
 	KUNIT_EXPECT_EQ(test, 0, cmd.nr_groups);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_EXPLICIT |
-			IOMMU_OWNER_STATE_REVOKED, cmd.out_state);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_INFO_EXPLICIT |
+			IOMMU_OWNER_INFO_REVOKED, cmd.out_flags);
 	iommu_owner_token_close(s.token);
 }
 
@@ -643,7 +643,7 @@ static void token_events(struct kunit *test)
 	event = next_event(test, &s, IOMMU_OWNER_EVENT_CLAIMED);
 	KUNIT_EXPECT_EQ(test, 0, event.sequence);
 	KUNIT_EXPECT_EQ(test, s.id[0], event.group);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, event.kind);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, event.state);
 	KUNIT_EXPECT_STREQ(test, current->comm, event.comm);
 	KUNIT_EXPECT_EQ(test, task_tgid_nr(current), event.pid);
 
@@ -653,8 +653,8 @@ static void token_events(struct kunit *test)
 	event = next_event(test, &s, IOMMU_OWNER_EVENT_CLAIMED);
 	KUNIT_EXPECT_EQ(test, 1, event.sequence);
 	KUNIT_EXPECT_EQ(test, 1, event.claims);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_USER, event.kind);
-	/* The change of kind, which comes last, has moved it once more */
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, event.state);
+	/* The change of state, which comes last, has moved it once more */
 	KUNIT_EXPECT_EQ(test, mock_generation(group), event.generation + 1);
 
 	KUNIT_ASSERT_EQ(test, -EBUSY, mock_bind(s.driver, s.mdev[0]));
@@ -672,7 +672,7 @@ static void token_events(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, event.claims);
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(s.owner, group));
 	event = next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RELEASED, event.reason);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_REASON_RELEASED, event.reason);
 	KUNIT_EXPECT_EQ(test, -EAGAIN,
 			read_events(&s, s.token, &event, RECORD));
 
@@ -682,7 +682,7 @@ static void token_events(struct kunit *test)
 	event = next_event(test, &s, IOMMU_OWNER_EVENT_REVOKED);
 	KUNIT_EXPECT_EQ(test, -1, event.group);
 	event = next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_REVOKED, event.reason);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_REASON_REVOKED, event.reason);
 	KUNIT_EXPECT_EQ(test, 0, read_events(&s, s.token, &event, RECORD));
 	iommu_owner_token_close(s.token);
 }
@@ -830,7 +830,7 @@ static void token_during_revoke(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ESTALE, o.reserve);
 	next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
 	next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 1));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 1));
 	iommu_owner_unwatch(&o.watch);
 	iommu_owner_token_close(s.token);
 }
@@ -865,9 +865,9 @@ static void token_opened_during_close(struct kunit *test)
 	mutex_unlock(&s.owner->reserve_lock);
 	flush_work(&closing.work);
 	destroy_work_on_stack(&closing.work);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RESERVED, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
 	iommu_owner_token_close(s.token);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 }
 
 #define ROUNDS	200
@@ -921,7 +921,7 @@ static void run_racers(struct kunit *test, struct stage *s, bool revoke)
 		flush_work(&racers[i].work);
 	KUNIT_EXPECT_EQ(test, 0, s->owner->reservers);
 	KUNIT_EXPECT_EQ(test, 0, s->owner->ending);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, kind(s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(s, 0));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(s->mdev[0]));
 }
 

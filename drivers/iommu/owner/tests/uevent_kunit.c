@@ -14,7 +14,7 @@ struct uevents {
 	const struct kset_uevent_ops *saved;
 	struct iommu_group *group;
 	unsigned int count;
-	char kind[UEVENTS][16];
+	char state[UEVENTS][16];
 	u64 generation[UEVENTS];
 };
 
@@ -22,7 +22,7 @@ static struct uevents *uevents;
 
 static void parse_uevent(const struct kobj_uevent_env *env)
 {
-	static const char kind[] = "IOMMU_OWNER_KIND=";
+	static const char state[] = "IOMMU_OWNER_STATE=";
 	static const char generation[] = "IOMMU_OWNER_GENERATION=";
 	unsigned int n = uevents->count++;
 	unsigned int known = 0;
@@ -35,16 +35,16 @@ static void parse_uevent(const struct kobj_uevent_env *env)
 
 		known += !strcmp(line, "ACTION=change");
 		known += !strcmp(line, "SUBSYSTEM=iommu_groups");
-		len = str_has_prefix(line, kind);
+		len = str_has_prefix(line, state);
 		if (len)
-			known += strscpy(uevents->kind[n], line + len) > 0;
+			known += strscpy(uevents->state[n], line + len) > 0;
 		len = str_has_prefix(line, generation);
 		if (len)
 			known += !kstrtou64(line + len, 10,
 					    &uevents->generation[n]);
 	}
 	if (known != 4)
-		strscpy(uevents->kind[n], "incomplete");
+		strscpy(uevents->state[n], "incomplete");
 }
 
 static int see_uevent(const struct kobject *kobj, struct kobj_uevent_env *env)
@@ -81,25 +81,25 @@ static void see_uevents(struct kunit *test, struct iommu_group *group)
 static void expect_uevents(struct kunit *test, unsigned int count, ...)
 {
 	u64 generation = 0;
-	va_list kinds;
+	va_list states;
 
 	iommu_owner_flush_uevents();
 	KUNIT_EXPECT_EQ(test, count, uevents->count);
-	va_start(kinds, count);
+	va_start(states, count);
 	for (unsigned int i = 0; i < min(count, uevents->count); i++) {
-		enum iommu_owner_kind kind = va_arg(kinds, int);
+		enum iommu_owner_state state = va_arg(states, int);
 
-		KUNIT_EXPECT_STREQ(test, iommu_owner_kind_name(kind),
-				   uevents->kind[i]);
+		KUNIT_EXPECT_STREQ(test, iommu_owner_state_name(state),
+				   uevents->state[i]);
 		KUNIT_EXPECT_GT(test, uevents->generation[i], generation);
 		generation = uevents->generation[i];
 	}
-	va_end(kinds);
+	va_end(states);
 	KUNIT_EXPECT_GE(test, mock_generation(uevents->group), generation);
 	uevents->count = 0;
 }
 
-static void each_change_of_kind_is_sent(struct kunit *test)
+static void each_change_of_state_is_sent(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -114,10 +114,10 @@ static void each_change_of_kind_is_sent(struct kunit *test)
 	iommu_attach_group(domain, group);
 	iommu_detach_group(domain, group);
 	mock_unbind(mdev);
-	expect_uevents(test, 2, IOMMU_OWNER_PRIVATE, IOMMU_OWNER_KERNEL);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_PRIVATE, IOMMU_OWNER_STATE_KERNEL);
 
 	iommu_owner_claim_group(a, group);
-	expect_uevents(test, 1, IOMMU_OWNER_USER);
+	expect_uevents(test, 1, IOMMU_OWNER_STATE_USER);
 	iommu_owner_claim_group(a, group);
 	iommu_owner_claim_group(b, group);
 	iommu_owner_attach_group(a, domain, group);
@@ -126,20 +126,20 @@ static void each_change_of_kind_is_sent(struct kunit *test)
 	expect_uevents(test, 0);
 	iommu_owner_release_group(a, group);
 	iommu_owner_unreserve_group(a, group);
-	expect_uevents(test, 2, IOMMU_OWNER_RESERVED, IOMMU_OWNER_KERNEL);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_RESERVED, IOMMU_OWNER_STATE_KERNEL);
 
 	iommu_owner_reserve_group(a, group);
 	iommu_owner_quarantine_group(a, group);
 	iommu_owner_clear_quarantine(group);
 	iommu_owner_claim_group(a, group);
 	iommu_owner_revoke(a);
-	expect_uevents(test, 5, IOMMU_OWNER_RESERVED, IOMMU_OWNER_QUARANTINE,
-		       IOMMU_OWNER_KERNEL, IOMMU_OWNER_USER,
-		       IOMMU_OWNER_KERNEL);
+	expect_uevents(test, 5, IOMMU_OWNER_STATE_RESERVED, IOMMU_OWNER_STATE_QUARANTINE,
+		       IOMMU_OWNER_STATE_KERNEL, IOMMU_OWNER_STATE_USER,
+		       IOMMU_OWNER_STATE_KERNEL);
 
 	iommu_owner_claim_group(b, group);
 	mock_device_del(mdev);
-	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_KERNEL);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_KERNEL);
 }
 
 static int clear_meanwhile(struct iommu_owner_watch *watch,
@@ -166,22 +166,22 @@ static void no_change_is_sent_twice(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_watch(a, &watch));
 	iommu_owner_claim_group(a, mdev->group);
 	iommu_owner_release_group(a, mdev->group);
-	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_KERNEL);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_KERNEL);
 
 	iommu_owner_claim_group(a, mdev->group);
 	iommu_owner_quarantine_group(a, mdev->group);
 	iommu_owner_clear_quarantine(mdev->group);
-	expect_uevents(test, 3, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE,
-		       IOMMU_OWNER_KERNEL);
+	expect_uevents(test, 3, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_QUARANTINE,
+		       IOMMU_OWNER_STATE_KERNEL);
 	iommu_owner_unwatch(&watch);
 
 	iommu_owner_claim_group(a, mdev->group);
 	iommu_owner_device_used(&mdev->dev);
 	mock_fail_quiet(mdev, -EAGAIN, 1);
 	iommu_owner_release_group(a, mdev->group);
-	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_QUARANTINE);
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
-	expect_uevents(test, 1, IOMMU_OWNER_KERNEL);
+	expect_uevents(test, 1, IOMMU_OWNER_STATE_KERNEL);
 }
 
 static void remove_meanwhile(struct mock_device *mdev)
@@ -201,10 +201,10 @@ static void change_by_another_is_sent_once(struct kunit *test)
 	iommu_owner_device_used(&mdev->dev);
 	mock_fail_quiet(mdev, -EAGAIN, 1);
 	iommu_owner_release_group(a, group);
-	expect_uevents(test, 2, IOMMU_OWNER_USER, IOMMU_OWNER_QUARANTINE);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_QUARANTINE);
 	mdev->on_quiet = remove_meanwhile;
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_group(a, group));
-	expect_uevents(test, 1, IOMMU_OWNER_KERNEL);
+	expect_uevents(test, 1, IOMMU_OWNER_STATE_KERNEL);
 }
 
 /* An event keeps the group, whatever becomes of it. */
@@ -225,7 +225,7 @@ static void uevent_outlives_the_devices(struct kunit *test)
 }
 
 static struct kunit_case uevent_cases[] = {
-	KUNIT_CASE(each_change_of_kind_is_sent),
+	KUNIT_CASE(each_change_of_state_is_sent),
 	KUNIT_CASE(no_change_is_sent_twice),
 	KUNIT_CASE(change_by_another_is_sent_once),
 	KUNIT_CASE(uevent_outlives_the_devices),

@@ -154,12 +154,12 @@ static void nothing_starts_while_it_ends(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&m.first->dev));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(m.a, group));
-	expect_told(test, cpu, 1, group, IOMMU_OWNER_RELEASED);
-	expect_told(test, device, 1, group, IOMMU_OWNER_RELEASED);
+	expect_told(test, cpu, 1, group, IOMMU_OWNER_REASON_RELEASED);
+	expect_told(test, device, 1, group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_STREQ(test, "wwq", m.diary->text);
 	KUNIT_EXPECT_STREQ(test, "IBUBI", m.first->history);
 	KUNIT_EXPECT_STREQ(test, "BI", m.late->history);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(m.nic, m.second));
 
 	iommu_owner_unwatch(&cpu->watch);
@@ -206,11 +206,11 @@ static void end_by(struct kunit *test, enum way way, struct iommu_owner *owner,
 static void each_way_is_told_once(struct kunit *test)
 {
 	static const enum iommu_owner_reason reasons[] = {
-		[RELEASE] = IOMMU_OWNER_RELEASED,
-		[UNRESERVE] = IOMMU_OWNER_RELEASED,
-		[QUARANTINE] = IOMMU_OWNER_RELEASED,
-		[REVOKE] = IOMMU_OWNER_REVOKED,
-		[REMOVE] = IOMMU_OWNER_REMOVED,
+		[RELEASE] = IOMMU_OWNER_REASON_RELEASED,
+		[UNRESERVE] = IOMMU_OWNER_REASON_RELEASED,
+		[QUARANTINE] = IOMMU_OWNER_REASON_RELEASED,
+		[REVOKE] = IOMMU_OWNER_REASON_REVOKED,
+		[REMOVE] = IOMMU_OWNER_REASON_REMOVED,
 	};
 
 	for (enum way way = 0; way < ARRAY_SIZE(reasons); way++) {
@@ -269,7 +269,7 @@ static void only_the_end_is_told(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&w->ended));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a, group));
-	expect_told(test, w, 1, group, IOMMU_OWNER_RELEASED);
+	expect_told(test, w, 1, group, IOMMU_OWNER_REASON_RELEASED);
 	iommu_owner_unwatch(&w->watch);
 }
 
@@ -285,11 +285,11 @@ static void each_group_is_told(struct kunit *test)
 				iommu_owner_claim_group(a, mdev[i]->group));
 	}
 	end_by(test, RELEASE, a, mdev[1]);
-	expect_told(test, w, 1, mdev[1]->group, IOMMU_OWNER_RELEASED);
+	expect_told(test, w, 1, mdev[1]->group, IOMMU_OWNER_REASON_RELEASED);
 	end_by(test, REMOVE, a, mdev[2]);
-	expect_told(test, w, 2, mdev[2]->group, IOMMU_OWNER_REMOVED);
+	expect_told(test, w, 2, mdev[2]->group, IOMMU_OWNER_REASON_REMOVED);
 	end_by(test, REVOKE, a, mdev[0]);
-	expect_told(test, w, 3, mdev[0]->group, IOMMU_OWNER_REVOKED);
+	expect_told(test, w, 3, mdev[0]->group, IOMMU_OWNER_REASON_REVOKED);
 	iommu_owner_unwatch(&w->watch);
 }
 
@@ -458,13 +458,13 @@ static void slow_watch_holds_up_its_end_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, other->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(other));
 	KUNIT_EXPECT_EQ(test, 2, atomic_read(&w->ended));
-	expect_told(test, last, 1, other->group, IOMMU_OWNER_RELEASED);
+	expect_told(test, last, 1, other->group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_FALSE(test, mock_thread_done(release));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 
 	complete(&w->leave);
 	mock_thread_join(release);
-	expect_told(test, last, 2, mdev->group, IOMMU_OWNER_RELEASED);
+	expect_told(test, last, 2, mdev->group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	iommu_owner_unwatch(&w->watch);
 	iommu_owner_unwatch(&last->watch);
@@ -492,9 +492,9 @@ static void devices_go_while_it_ends(struct kunit *test)
 	mock_thread_join(release);
 
 	KUNIT_EXPECT_EQ(test, 0, call.ret);
-	expect_told(test, w, 1, mdev->group, IOMMU_OWNER_RELEASED);
+	expect_told(test, w, 1, mdev->group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_EQ(test, 0, mdev->quieted);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_KERNEL, mock_kind(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(again));
 	iommu_owner_unwatch(&w->watch);
 	mock_owner_put(a);

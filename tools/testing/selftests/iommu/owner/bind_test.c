@@ -49,7 +49,7 @@ FIXTURE_TEARDOWN(bind)
 	trace_stop();
 }
 
-/* The line names device, driver, group, kind, owner, command and process */
+/* The line names device, driver, group, state, owner, command and process */
 static bool logged(struct _test_data_bind *self, const char *driver)
 {
 	char refused[64];
@@ -178,7 +178,7 @@ TEST_F(bind, trace_names_device_and_holder)
 		 vfio_owner_name(variant->path));
 	snprintf(pid, sizeof(pid), "pid=%d", self->holder.pid);
 	EXPECT_TRUE(trace_find("iommu_owner_refuse:", device, holder, pid,
-			       "kind=user"));
+			       "state=user"));
 }
 
 TEST_F(bind, compatible_driver_binds)

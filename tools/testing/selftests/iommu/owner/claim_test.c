@@ -84,7 +84,7 @@ TEST_F(blocked, trace_names_claimer)
 	snprintf(group, sizeof(group), "group=%d ", self->edu.group);
 	snprintf(who, sizeof(who), "who=%s ", vfio_owner_name(variant->path));
 	EXPECT_TRUE(trace_find("iommu_owner_refuse:", group, who,
-			       "kind=kernel"));
+			       "state=kernel"));
 }
 
 TEST_F(blocked, blockers_name_device_and_driver)

@@ -32,7 +32,7 @@
 struct state {
 	unsigned int files;
 	int next_file;		/* the lowest number that is not used */
-	char kind[2][16];
+	char state[2][16];
 	char holder[2][128];
 	__u64 generation[2];
 	struct iommu_owner_get_info info;
@@ -566,8 +566,8 @@ static void take_state(struct state *state, struct objects *o)
 	state->next_file = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	close(state->next_file);
 	for (unsigned int i = 0; i < 2; i++) {
-		owner_get(group[i], "kind", state->kind[i],
-			  sizeof(state->kind[i]));
+		owner_get(group[i], "state", state->state[i],
+			  sizeof(state->state[i]));
 		owner_get(group[i], "holder", state->holder[i],
 			  sizeof(state->holder[i]));
 		state->generation[i] = generation(group[i]);
@@ -599,8 +599,8 @@ static const char *difference(struct state *a, struct state *b, bool moves)
 	}
 	if (a->files != b->files || a->next_file != b->next_file)
 		return "files";
-	if (memcmp(a->kind, b->kind, sizeof(a->kind)))
-		return "kind";
+	if (memcmp(a->state, b->state, sizeof(a->state)))
+		return "state";
 	if (memcmp(a->holder, b->holder, sizeof(a->holder)))
 		return "holder";
 	if (memcmp(a->generation, b->generation, sizeof(a->generation)))
@@ -671,8 +671,8 @@ TEST_F_TIMEOUT(fail_nth, fails_cleanly, 600)
 		 */
 		quarantines += !clear_quarantine(o->edu.group);
 		quarantines += !clear_quarantine(o->mate.group);
-		EXPECT_TRUE(kind_is(o->edu.group, "kernel"));
-		EXPECT_TRUE(kind_is(o->mate.group, "kernel"));
+		EXPECT_TRUE(state_is(o->edu.group, "kernel"));
+		EXPECT_TRUE(state_is(o->mate.group, "kernel"));
 		ASSERT_EQ(0, variant->set_up(o));
 		take_state(&before, o);
 	}
@@ -682,8 +682,8 @@ TEST_F_TIMEOUT(fail_nth, fails_cleanly, 600)
 	TH_LOG("up to place %u: failed %u, survived %u, quarantines %u", n - 1,
 	       failed, survived, quarantines);
 	close_objects(o);
-	EXPECT_TRUE(kind_is(o->edu.group, "kernel"));
-	EXPECT_TRUE(kind_is(o->mate.group, "kernel"));
+	EXPECT_TRUE(state_is(o->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(o->mate.group, "kernel"));
 }
 
 /* After all of the others: what they have left in memory */

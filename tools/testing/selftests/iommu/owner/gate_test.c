@@ -463,7 +463,7 @@ FIXTURE_SETUP(gate)
 			ASSERT_EQ(0, token_reserve(self->token,
 						   card->pdev.group));
 		}
-		ASSERT_TRUE(kind_is(card->pdev.group, variant->kind));
+		ASSERT_TRUE(state_is(card->pdev.group, variant->kind));
 	}
 	if (variant->state == QUARANTINED)
 		raise_lockdown(_metadata);
@@ -514,7 +514,7 @@ TEST_F(gate, every_way)
 					       modes[m]);
 			}
 			EXPECT_TRUE(reads_config(&card->pdev));
-			EXPECT_TRUE(kind_is(card->pdev.group, variant->kind));
+			EXPECT_TRUE(state_is(card->pdev.group, variant->kind));
 		}
 	}
 	for (size_t w = 0; w < ARRAY_SIZE(ways); w++)
@@ -752,7 +752,7 @@ TEST_F(mapped, remove_works)
 	while (!exists(PCI "/devices/%s", self->edu.bdf) && now_ms() < end)
 		nap(20);
 	self->edu.group = dev_group(self->edu.bdf);
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 	EXPECT_EQ(0, write_config(&self->edu));
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 	EXPECT_EQ(-EBUSY, write_config(&self->edu));
@@ -814,7 +814,7 @@ TEST_F(mapped, refusal_is_told)
 		if (trace_there()) {
 			EXPECT_TRUE(trace_find("iommu_owner_access",
 					       self->edu.bdf, told[i].path,
-					       "refused=1", "kind=reserved"))
+					       "refused=1", "state=reserved"))
 				TH_LOG("%s", told[i].path);
 		}
 	}

@@ -172,10 +172,10 @@ TEST_F(hotplug, generation_moves)
 	ASSERT_TRUE(unplug(variant->monitor, &self->nic, "e1000a"));
 	between = generation(self->edu.group);
 	EXPECT_LT(before, between);
-	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
 	ASSERT_TRUE(plug_nic(variant->monitor, &self->nic));
 	EXPECT_LT(between, generation(self->edu.group));
-	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
 }
 
 /* From its first moment the new device reaches what the owner mapped, no more */

@@ -388,7 +388,7 @@ TEST_F(port, what_lockdown_says)
 		return;
 	}
 	EXPECT_EQ(-EPERM, ret);
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 	EXPECT_TRUE(klog_find(self->klog, "not isolated: acs missing"));
 }
 
@@ -447,7 +447,7 @@ TEST_F(lockdown, lease_goes_with_the_ownership)
 	EXPECT_TRUE(klog_find(self->klog, line) || klog_limited(group));
 
 	ASSERT_EQ(0, holder_end(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(kind_is(group, "kernel"));
+	EXPECT_TRUE(state_is(group, "kernel"));
 	EXPECT_STREQ("translated ", missing(group));
 	driver_clear(&self->edu);
 	EXPECT_EQ(0, set_type(group, "DMA"));

@@ -149,10 +149,10 @@ TEST_F(module, vfio_is_closed_first)
 		vfio_close(&self->vfio);
 		/* With iommufd the claim is the device's, not the group's */
 		EXPECT_EQ(variant->path != PATH_COMPAT,
-			  kind_is(self->edu.group, "user"));
+			  state_is(self->edu.group, "user"));
 		EXPECT_EQ(-EAGAIN, unload("vfio"));
 		vm_close(&self->vm);
-		EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+		EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 		unload_all(_metadata, order_of(variant->path, i));
 	}
 }
@@ -163,11 +163,11 @@ TEST_F(module, vm_is_closed_first)
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		use(_metadata, self, variant->path);
 		vm_close(&self->vm);
-		EXPECT_TRUE(kind_is(self->edu.group, "user"));
+		EXPECT_TRUE(state_is(self->edu.group, "user"));
 		EXPECT_EQ(-EAGAIN, unload(KVM_CPU));
 		EXPECT_EQ(-EAGAIN, unload("kvm"));
 		vfio_close(&self->vfio);
-		EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+		EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 		unload_all(_metadata, order_of(variant->path, i));
 	}
 }
@@ -187,7 +187,7 @@ TEST_F(module, process_is_killed)
 		}
 		vfio_close(&self->vfio);
 		vm_close(&self->vm);
-		EXPECT_TRUE(kind_is(self->edu.group, "user"));
+		EXPECT_TRUE(state_is(self->edu.group, "user"));
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 		unload_all(_metadata, order_of(variant->path, i));

@@ -397,12 +397,12 @@ int owner_get(int group, const char *attr, char *buf, size_t size)
 	return ret;
 }
 
-bool kind_is(int group, const char *kind)
+bool state_is(int group, const char *state)
 {
 	char buf[64];
 
-	return !owner_get(group, "kind", buf, sizeof(buf)) &&
-	       !strcmp(buf, kind);
+	return !owner_get(group, "state", buf, sizeof(buf)) &&
+	       !strcmp(buf, state);
 }
 
 __u64 generation(int group)

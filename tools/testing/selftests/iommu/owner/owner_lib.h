@@ -86,7 +86,7 @@ int lockdown_raise(enum lockdown level);
 
 /* Ownership as sysfs reports it; the attributes are those of owner/ */
 int owner_get(int group, const char *attr, char *buf, size_t size);
-bool kind_is(int group, const char *kind);
+bool state_is(int group, const char *state);
 __u64 generation(int group);
 /* Give a group in quarantine back to the kernel */
 int clear_quarantine(int group);
@@ -117,9 +117,9 @@ bool trace_find_all(const char *event, ...);
 #define trace_find(event, ...)	trace_find_all(event, __VA_ARGS__, NULL)
 void trace_stop(void);
 
-/* Uevents of a group that tell of a kind */
+/* Uevents of a group that tell of a state */
 int uevent_open(void);
-bool uevent_find(int fd, int group, const char *kind, __u64 *generation,
+bool uevent_find(int fd, int group, const char *state, __u64 *generation,
 		 unsigned int ms);
 
 /* Where a device file of VFIO has the configuration space of a PCI device */

@@ -565,7 +565,7 @@ static const char *uevent_value(const char *msg, size_t len, const char *name)
 	return NULL;
 }
 
-bool uevent_find(int fd, int group, const char *kind, __u64 *generation,
+bool uevent_find(int fd, int group, const char *state, __u64 *generation,
 		 unsigned int ms)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
@@ -583,8 +583,8 @@ bool uevent_find(int fd, int group, const char *kind, __u64 *generation,
 		msg[len] = '\0';
 		if (strcmp(msg, head))
 			continue;
-		value = uevent_value(msg, len, "IOMMU_OWNER_KIND");
-		if (!value || (kind && strcmp(value, kind)))
+		value = uevent_value(msg, len, "IOMMU_OWNER_STATE");
+		if (!value || (state && strcmp(value, state)))
 			continue;
 		value = uevent_value(msg, len, "IOMMU_OWNER_GENERATION");
 		if (!value)

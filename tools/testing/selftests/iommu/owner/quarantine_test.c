@@ -116,7 +116,7 @@ static void own_it(struct __test_metadata *_metadata, struct vfio *vfio,
 	ASSERT_EQ(0, vfio_start(vfio, path, pdev));
 	ASSERT_EQ(0, let_master(vfio));
 	ASSERT_TRUE(masters(pdev));
-	ASSERT_TRUE(kind_is(pdev->group, "user"));
+	ASSERT_TRUE(state_is(pdev->group, "user"));
 }
 
 /* Let the device write at the physical address of the canary. */
@@ -149,7 +149,7 @@ TEST_F(quarantine, device_without_reset_goes_back)
 	ASSERT_FALSE(exists(PCI "/devices/%s/reset_method", self->edu.bdf));
 	own_it(_metadata, &self->vfio, variant->path, &self->edu);
 	vfio_close(&self->vfio);
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 	EXPECT_FALSE(masters(&self->edu));
 	ASSERT_EQ(0, owner_get(self->edu.group, "quarantine", why,
 			       sizeof(why)));
@@ -193,7 +193,7 @@ TEST_F(quarantine, forbidden_reset_goes_back)
 	ASSERT_EQ(0, strspn(methods, "abcdefghijklmnopqrstuvwxyz"));
 	own_it(_metadata, &self->vfio, variant->path, &self->nic);
 	vfio_close(&self->vfio);
-	EXPECT_TRUE(kind_is(self->nic.group, "kernel"));
+	EXPECT_TRUE(state_is(self->nic.group, "kernel"));
 	EXPECT_FALSE(masters(&self->nic));
 	EXPECT_EQ(0, driver_bind(&self->nic, KERNEL_DRIVER));
 }
@@ -222,7 +222,7 @@ TEST_F(quarantine, failed_reset_is_final)
 	if (fail_reset(EIO))
 		SKIP(return, NO_FAIL);
 	vfio_close(&self->vfio);
-	EXPECT_TRUE(kind_is(group, "quarantine"));
+	EXPECT_TRUE(state_is(group, "quarantine"));
 	EXPECT_TRUE(why_is(group, "a device cannot be made quiet"));
 	EXPECT_TRUE(klog_find(self->klog, "quarantined: a device cannot be made quiet"));
 	EXPECT_FALSE(masters(&self->edu));
@@ -238,13 +238,13 @@ TEST_F(quarantine, failed_reset_is_final)
 	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, KERNEL_DRIVER));
 	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, "refused",
 			      "quarantine"));
-	EXPECT_TRUE(kind_is(group, "quarantine"));
+	EXPECT_TRUE(state_is(group, "quarantine"));
 
 	EXPECT_EQ(-EACCES, clear_as_nobody(group));
 	EXPECT_EQ(-EINVAL, put("1", GROUPS "/%d/owner/quarantine", group));
-	EXPECT_TRUE(kind_is(group, "quarantine"));
+	EXPECT_TRUE(state_is(group, "quarantine"));
 	ASSERT_EQ(0, clear_quarantine(group));
-	EXPECT_TRUE(kind_is(group, "kernel"));
+	EXPECT_TRUE(state_is(group, "kernel"));
 	EXPECT_TRUE(why_is(group, ""));
 	EXPECT_EQ(-EINVAL, clear_quarantine(group));
 	EXPECT_TRUE(canary_dies(self)) TH_LOG("the canary proves nothing");
@@ -262,15 +262,15 @@ TEST_F(quarantine, reset_that_has_to_wait)
 	if (fail_reset(EAGAIN))
 		SKIP(return, NO_FAIL);
 	vfio_close(&self->vfio);
-	EXPECT_TRUE(kind_is(group, "quarantine"));
+	EXPECT_TRUE(state_is(group, "quarantine"));
 	EXPECT_TRUE(why_is(group, "a reset has to wait for another task"));
 	EXPECT_NE(0, vfio_start(&self->other, variant->path, &self->edu));
 	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, KERNEL_DRIVER));
-	EXPECT_TRUE(kind_is(group, "quarantine"));
+	EXPECT_TRUE(state_is(group, "quarantine"));
 
 	let_reset();
 	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
-	EXPECT_TRUE(kind_is(group, "kernel"));
+	EXPECT_TRUE(state_is(group, "kernel"));
 }
 
 TEST_F(quarantine, revoke_with_failed_reset)
@@ -287,7 +287,7 @@ TEST_F(quarantine, revoke_with_failed_reset)
 	if (fail_reset(EIO))
 		SKIP(return, NO_FAIL);
 	EXPECT_EQ(0, token_revoke(self->token));
-	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
+	EXPECT_TRUE(state_is(self->edu.group, "quarantine"));
 	let_reset();
 	EXPECT_FALSE(canary_dies(self));
 
@@ -298,7 +298,7 @@ TEST_F(quarantine, revoke_with_failed_reset)
 	EXPECT_EQ(1, ended);
 
 	vfio_close(&self->vfio);
-	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
+	EXPECT_TRUE(state_is(self->edu.group, "quarantine"));
 	ASSERT_EQ(0, clear_quarantine(self->edu.group));
 	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
 }

@@ -100,7 +100,7 @@ TEST_F(release, claim_again)
 }
 
 /* The reports follow, whatever the way */
-TEST_F(release, kind_is_kernel_after)
+TEST_F(release, state_is_kernel_after)
 {
 	static const enum holder_end how[] = {
 		HOLDER_CLOSE, HOLDER_EXIT, HOLDER_KILL
@@ -109,9 +109,9 @@ TEST_F(release, kind_is_kernel_after)
 	int group = self->edu.group;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(how); i++) {
-		ASSERT_TRUE(kind_is(group, "user"));
+		ASSERT_TRUE(state_is(group, "user"));
 		ASSERT_EQ(0, holder_end(&self->holder, how[i]));
-		EXPECT_TRUE(kind_is(group, "kernel"));
+		EXPECT_TRUE(state_is(group, "kernel"));
 		ASSERT_EQ(0, owner_get(group, "holder", holder,
 				       sizeof(holder)));
 		EXPECT_EQ(0, strncmp(holder, "0 kernel", 8));

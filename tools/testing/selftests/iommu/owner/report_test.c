@@ -36,7 +36,7 @@ static void check_modes(struct __test_metadata *_metadata, int group)
 		const char *name;
 		mode_t mode;
 	} attrs[] = {
-		{ "kind", 0444 },
+		{ "state", 0444 },
 		{ "holder", 0400 },
 		{ "generation", 0444 },
 		{ "blockers", 0444 },
@@ -74,7 +74,7 @@ static void check_blockers(struct __test_metadata *_metadata, int group)
 	ssize_t len;
 	DIR *dir;
 
-	ASSERT_EQ(0, owner_get(group, "kind", line, sizeof(line)));
+	ASSERT_EQ(0, owner_get(group, "state", line, sizeof(line)));
 	EXPECT_STREQ("kernel", line)
 		TH_LOG("group %d", group);
 	ASSERT_EQ(0, get(buf, sizeof(buf), GROUPS "/%d/owner/blockers", group));
@@ -144,15 +144,15 @@ FIXTURE_TEARDOWN(report)
 	trace_stop();
 }
 
-TEST_F(report, kind_follows_ownership)
+TEST_F(report, state_follows_ownership)
 {
 	int group = self->edu.group;
 
-	ASSERT_TRUE(kind_is(group, "kernel"));
+	ASSERT_TRUE(state_is(group, "kernel"));
 	ASSERT_EQ(0, holder_start(&self->holder, variant->path, &self->edu));
-	EXPECT_TRUE(kind_is(group, "user"));
+	EXPECT_TRUE(state_is(group, "user"));
 	ASSERT_EQ(0, holder_end(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(kind_is(group, "kernel"));
+	EXPECT_TRUE(state_is(group, "kernel"));
 }
 
 TEST_F(report, holder_names_the_process)
@@ -208,7 +208,7 @@ TEST_F(report, generation_moves_with_changes_only)
 	EXPECT_LT(last, generation(group));
 }
 
-TEST_F(report, uevent_on_change_of_kind)
+TEST_F(report, uevent_on_change_of_state)
 {
 	__u64 claimed = 0, released = 0;
 	int group = self->edu.group;
@@ -237,7 +237,7 @@ TEST_F(report, tracepoints_claim_and_release)
 	snprintf(owner, sizeof(owner), "owner=%s ",
 		 vfio_owner_name(variant->path));
 	EXPECT_TRUE(trace_find("iommu_owner_claim:", group, owner,
-			       "kind=user", HOLDER_COMM));
+			       "state=user", HOLDER_COMM));
 	EXPECT_FALSE(trace_find("iommu_owner_release:", group));
 	ASSERT_EQ(0, holder_end(&self->holder, HOLDER_CLOSE));
 	EXPECT_TRUE(trace_find("iommu_owner_release:", group, owner));
@@ -280,7 +280,7 @@ TEST_F(kernel, no_uevent_for_a_driver)
 	__u64 unused;
 
 	/* The file is there: silence is no proof on a kernel without uevents */
-	ASSERT_TRUE(kind_is(self->edu.group, "kernel"));
+	ASSERT_TRUE(state_is(self->edu.group, "kernel"));
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
 	ASSERT_EQ(0, driver_unbind(&self->edu));
@@ -300,7 +300,7 @@ TEST_F(kernel, holder_is_for_root_only)
 	if (!pid) {
 		if (setgid(65534) || setuid(65534))
 			_exit(1);
-		if (owner_get(self->edu.group, "kind", buf, sizeof(buf)))
+		if (owner_get(self->edu.group, "state", buf, sizeof(buf)))
 			_exit(2);
 		_exit(-owner_get(self->edu.group, "holder", buf, sizeof(buf)));
 	}

@@ -84,9 +84,9 @@ TEST_F(revoke, mapping_faults)
 
 TEST_F(revoke, group_is_the_kernels)
 {
-	ASSERT_TRUE(kind_is(self->edu.group, "user"));
+	ASSERT_TRUE(state_is(self->edu.group, "user"));
 	ASSERT_EQ(0, token_revoke(self->token));
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 	EXPECT_EQ(0, token_revoke(self->token)) TH_LOG("twice");
 }
 
@@ -220,7 +220,7 @@ TEST_F(revoke, next_user_has_the_device)
 
 	ASSERT_EQ(0, token_revoke(self->token));
 	ASSERT_EQ(0, vfio_start(&self->next, variant->path, &self->edu));
-	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
 	bar = edu_open_vfio(&self->next);
 	ASSERT_NE(NULL, bar);
 	EXPECT_TRUE(edu_try_answers(bar));
@@ -230,7 +230,7 @@ TEST_F(revoke, next_user_has_the_device)
 	edu_close(self->bar);
 	self->bar = NULL;
 	vfio_close(&self->vfio);
-	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
 	EXPECT_TRUE(edu_try_answers(bar));
 	memset(self->target, CANARY, self->size);
 	EXPECT_EQ(0, vfio_map(&self->next, self->data, IOVA, self->size));
@@ -268,7 +268,7 @@ TEST_F(revoke, token_tells_of_it)
 			continue;
 		EXPECT_TRUE(revoked);
 		EXPECT_FALSE(ended);
-		EXPECT_EQ(IOMMU_OWNER_REVOKED, event[i].reason);
+		EXPECT_EQ(IOMMU_OWNER_REASON_REVOKED, event[i].reason);
 		EXPECT_EQ(self->edu.group, event[i].group);
 		ended = true;
 	}
@@ -347,14 +347,14 @@ TEST_F(revoke, stuck_user_is_quarantined)
 	begin = now_ms();
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_GT(begin + WAIT_MS, now_ms());
-	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
+	EXPECT_TRUE(state_is(self->edu.group, "quarantine"));
 	EXPECT_FALSE(edu_try_answers(self->bar));
 	EXPECT_NE(0, vfio_start(&self->next, variant->path, &self->edu));
 
 	ASSERT_EQ(0, stuck_end(&stuck));
-	EXPECT_TRUE(kind_is(self->edu.group, "quarantine"));
+	EXPECT_TRUE(state_is(self->edu.group, "quarantine"));
 	EXPECT_EQ(0, clear_quarantine(self->edu.group));
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 	/* The device is closed soon after the last operation has left */
 	end = now_ms() + WAIT_MS;
 	do {

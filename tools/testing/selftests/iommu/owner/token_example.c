@@ -76,8 +76,8 @@ static void print_blockers(int token, const __u32 *groups, __u32 count)
 			       blockers[i].group, blockers[i].device,
 			       blockers[i].driver);
 		else
-			printf("group %u: in other hands, kind %u\n",
-			       blockers[i].group, blockers[i].kind);
+			printf("group %u: in other hands, state %u\n",
+			       blockers[i].group, blockers[i].state);
 	}
 }
 

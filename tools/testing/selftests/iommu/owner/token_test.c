@@ -136,7 +136,7 @@ TEST_F(token, create_gives_a_token)
 	EXPECT_EQ(FD_CLOEXEC, fcntl(token, F_GETFD));
 	ASSERT_EQ(0, get_info(token, &info));
 	EXPECT_EQ(ALL_RIGHTS, info.out_rights);
-	EXPECT_EQ(IOMMU_OWNER_STATE_EXPLICIT, info.out_state);
+	EXPECT_EQ(IOMMU_OWNER_INFO_EXPLICIT, info.out_flags);
 	EXPECT_STREQ("token-test", (char *)info.out_name);
 	EXPECT_EQ(0, info.nr_groups);
 	EXPECT_EQ(0, close(token));
@@ -302,8 +302,8 @@ TEST_F(token, revoked)
 	EXPECT_EQ(-ESTALE, token_release(other, NULL, 0));
 	EXPECT_EQ(-ESTALE, token_use(other, -1));
 	EXPECT_EQ(0, get_info(other, &info));
-	EXPECT_EQ(IOMMU_OWNER_STATE_EXPLICIT | IOMMU_OWNER_STATE_REVOKED,
-		  info.out_state);
+	EXPECT_EQ(IOMMU_OWNER_INFO_EXPLICIT | IOMMU_OWNER_INFO_REVOKED,
+		  info.out_flags);
 	EXPECT_EQ(RECORD, read_events(other, &event, RECORD));
 	EXPECT_EQ(IOMMU_OWNER_EVENT_REVOKED, event.type);
 	EXPECT_EQ(-1, event.group);
@@ -367,7 +367,7 @@ TEST_F(reserve, check_names_blockers)
 		EXPECT_STREQ(is_nic ? NIC_DRIVER : KERNEL_DRIVER,
 			     (char *)blockers[i].driver);
 		EXPECT_EQ(self->group, blockers[i].group);
-		EXPECT_EQ(IOMMU_OWNER_KERNEL, blockers[i].kind);
+		EXPECT_EQ(IOMMU_OWNER_STATE_KERNEL, blockers[i].state);
 	}
 	EXPECT_EQ(-ENODEV, check(self->token, &none, 1, blockers, &room));
 }
@@ -382,7 +382,7 @@ TEST_F(reserve, check_names_other_owner)
 	ASSERT_EQ(0, token_reserve(other, self->group));
 	ASSERT_EQ(0, check(self->token, &self->group, 1, &blocker, &room));
 	ASSERT_EQ(1, room);
-	EXPECT_EQ(IOMMU_OWNER_RESERVED, blocker.kind);
+	EXPECT_EQ(IOMMU_OWNER_STATE_RESERVED, blocker.state);
 	EXPECT_EQ(0, blocker.device[0]);
 	EXPECT_EQ(0, blocker.driver[0]);
 	EXPECT_EQ(-EBUSY, token_reserve(self->token, self->group));
@@ -404,20 +404,20 @@ TEST_F(reserve, all_or_none)
 	EXPECT_EQ(-EBUSY,
 		  token_reserve_groups(self->token, groups, 2, &failed));
 	EXPECT_EQ(self->group, failed);
-	EXPECT_TRUE(kind_is(lone.group, "kernel"));
+	EXPECT_TRUE(state_is(lone.group, "kernel"));
 	EXPECT_TRUE(driver_is(&self->nic, NIC_DRIVER));
 
 	/* What was reserved before stays */
 	ASSERT_EQ(0, token_reserve_groups(self->token, groups, 1, NULL));
 	EXPECT_EQ(-EBUSY, token_reserve_groups(self->token, groups, 2, NULL));
-	EXPECT_TRUE(kind_is(lone.group, "reserved"));
+	EXPECT_TRUE(state_is(lone.group, "reserved"));
 
 	ASSERT_EQ(0, driver_unbind(&self->nic));
 	EXPECT_EQ(0, token_reserve_groups(self->token, groups, 2, NULL));
-	EXPECT_TRUE(kind_is(self->group, "reserved"));
+	EXPECT_TRUE(state_is(self->group, "reserved"));
 	EXPECT_EQ(0, token_release(self->token, NULL, 0));
-	EXPECT_TRUE(kind_is(self->group, "kernel"));
-	EXPECT_TRUE(kind_is(lone.group, "kernel"));
+	EXPECT_TRUE(state_is(self->group, "kernel"));
+	EXPECT_TRUE(state_is(lone.group, "kernel"));
 }
 
 TEST_F(reserve, no_kernel_driver_binds)
@@ -431,7 +431,7 @@ TEST_F(reserve, no_kernel_driver_binds)
 
 	ASSERT_EQ(RECORD, read_events(self->token, &event, RECORD));
 	EXPECT_EQ(IOMMU_OWNER_EVENT_CLAIMED, event.type);
-	EXPECT_EQ(IOMMU_OWNER_RESERVED, event.kind);
+	EXPECT_EQ(IOMMU_OWNER_STATE_RESERVED, event.state);
 	EXPECT_EQ(self->group, event.group);
 	ASSERT_EQ(RECORD, read_events(self->token, &event, RECORD));
 	EXPECT_EQ(IOMMU_OWNER_EVENT_PROBE_REFUSED, event.type);
@@ -459,7 +459,7 @@ TEST_F(reserve, info_lists_devices)
 	info.devices = (uintptr_t)devices;
 	ASSERT_EQ(0, call(self->token, IOMMU_OWNER_GET_INFO, &info));
 	EXPECT_EQ(self->group, group.group);
-	EXPECT_EQ(IOMMU_OWNER_RESERVED, group.kind);
+	EXPECT_EQ(IOMMU_OWNER_STATE_RESERVED, group.state);
 	EXPECT_EQ(IOMMU_OWNER_GROUP_RESERVED, group.flags);
 	EXPECT_EQ(info.nr_devices, group.devices);
 	EXPECT_EQ(generation(self->group), group.generation);
@@ -495,11 +495,11 @@ TEST_F(reserve, ends_with_last_holder)
 	pid = keep(self->token);
 	ASSERT_LT(0, pid);
 	close(self->token);
-	EXPECT_TRUE(kind_is(self->group, "reserved"));
+	EXPECT_TRUE(state_is(self->group, "reserved"));
 	EXPECT_EQ(-EBUSY, driver_bind(&self->nic, NIC_DRIVER));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	EXPECT_TRUE(state_is(self->group, "kernel"));
 	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
 	close(poor);
 	self->token = -1;
@@ -523,17 +523,17 @@ TEST_F(reserve, exec_keeps_if_asked)
 		}
 		close(token);
 		for (int i = 0; i < 100 && !stay; i++) {
-			if (kind_is(self->group, "kernel"))
+			if (state_is(self->group, "kernel"))
 				break;
 			nap(100);
 		}
 		if (stay)
 			nap(1000);
-		EXPECT_TRUE(kind_is(self->group,
+		EXPECT_TRUE(state_is(self->group,
 				    stay ? "reserved" : "kernel"));
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-		EXPECT_TRUE(kind_is(self->group, "kernel"));
+		EXPECT_TRUE(state_is(self->group, "kernel"));
 	}
 }
 
@@ -587,10 +587,10 @@ TEST_F(reserve, passed_to_another_user)
 	}
 	close(self->token);
 	self->token = -1;
-	EXPECT_TRUE(kind_is(self->group, "reserved"));
+	EXPECT_TRUE(state_is(self->group, "reserved"));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	EXPECT_TRUE(state_is(self->group, "kernel"));
 	close(sock[0]);
 }
 
@@ -604,10 +604,10 @@ TEST_F(reserve, in_flight)
 	ASSERT_EQ(0, send_fd(sock[0], self->token));
 	close(self->token);
 	self->token = -1;
-	EXPECT_TRUE(kind_is(self->group, "reserved"));
+	EXPECT_TRUE(state_is(self->group, "reserved"));
 	close(sock[0]);
 	close(sock[1]);
-	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	EXPECT_TRUE(state_is(self->group, "kernel"));
 }
 
 TEST_F(reserve, revoke)
@@ -616,14 +616,14 @@ TEST_F(reserve, revoke)
 
 	ASSERT_EQ(0, token_reserve(self->token, self->group));
 	ASSERT_EQ(0, token_revoke(self->token));
-	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	EXPECT_TRUE(state_is(self->group, "kernel"));
 	EXPECT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
 	ASSERT_EQ(3 * RECORD,
 		  read_events(self->token, events, sizeof(events)));
 	EXPECT_EQ(IOMMU_OWNER_EVENT_CLAIMED, events[0].type);
 	EXPECT_EQ(IOMMU_OWNER_EVENT_REVOKED, events[1].type);
 	EXPECT_EQ(IOMMU_OWNER_EVENT_ENDED, events[2].type);
-	EXPECT_EQ(IOMMU_OWNER_REVOKED, events[2].reason);
+	EXPECT_EQ(IOMMU_OWNER_REASON_REVOKED, events[2].reason);
 	EXPECT_LE(events[0].time, events[2].time);
 	EXPECT_EQ(0, read_events(self->token, events, sizeof(events)));
 }
@@ -829,10 +829,10 @@ TEST_F(reserve, example)
 	ASSERT_LT(0, readlink("/proc/self/exe", dir, sizeof(dir) - 1));
 	*strrchr(dir, '/') = '\0';
 	snprintf(command, sizeof(command),
-		 "%s/token_example %u -- grep -q reserved /sys/kernel/iommu_groups/%u/owner/kind",
+		 "%s/token_example %u -- grep -q reserved /sys/kernel/iommu_groups/%u/owner/state",
 		 dir, self->group, self->group);
 	EXPECT_EQ(0, system(command));
-	EXPECT_TRUE(kind_is(self->group, "kernel"));
+	EXPECT_TRUE(state_is(self->group, "kernel"));
 	ASSERT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
 	EXPECT_NE(0, system(command));
 }

@@ -638,14 +638,14 @@ static void run_vms(void)
 	close_all(&vfio);
 }
 
-static bool is_kind(const char *kind)
+static bool is_state(const char *state)
 {
-	static const char *const kinds[] = {
+	static const char *const states[] = {
 		"kernel", "private", "user", "reserved", "quarantine",
 	};
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (!strcmp(kind, kinds[i]))
+	for (unsigned int i = 0; i < ARRAY_SIZE(states); i++)
+		if (!strcmp(state, states[i]))
 			return true;
 	return false;
 }
@@ -665,7 +665,7 @@ static void check_quarantine(int group)
 static void watch_sysfs(void)
 {
 	static const char *const attrs[] = {
-		"kind", "holder", "generation", "blockers",
+		"state", "holder", "generation", "blockers",
 	};
 	struct pdev pdev = pick();
 	char text[4096];
@@ -674,8 +674,8 @@ static void watch_sysfs(void)
 		if (note(OP_LOOK, owner_get(pdev.group, attrs[i], text,
 					    sizeof(text))) || i)
 			continue;
-		if (!is_kind(text))
-			complain(&shared->words, "group %d: kind \"%s\"",
+		if (!is_state(text))
+			complain(&shared->words, "group %d: state \"%s\"",
 				 pdev.group, text);
 		if (!strcmp(text, "quarantine"))
 			check_quarantine(pdev.group);
@@ -831,25 +831,25 @@ static bool all_there(void)
 static bool groups_are_kernels(void)
 {
 	__u64 end = now_ms() + WAIT_MS;
-	char kind[64];
+	char state[64];
 	bool ret = true;
 
 	for (unsigned int i = 0; i < DEVICES; i++) {
 		int group = devices[i].group;
 
 		/* A quarantine that has to wait ends when the group is wanted */
-		while (!kind_is(group, "kernel") && now_ms() < end) {
+		while (!state_is(group, "kernel") && now_ms() < end) {
 			driver_clear(&devices[i]);
 			driver_bind(&devices[i], KERNEL_DRIVER);
 			nap(100);
 		}
-		owner_get(group, "kind", kind, sizeof(kind));
-		if (!strcmp(kind, "kernel"))
+		owner_get(group, "state", state, sizeof(state));
+		if (!strcmp(state, "kernel"))
 			continue;
 		ret = false;
-		ksft_print_msg("torture: group %d is %s\n", group, kind);
-		get(kind, sizeof(kind), GROUPS "/%d/owner/holder", group);
-		ksft_print_msg("torture: holder %s", kind);
+		ksft_print_msg("torture: group %d is %s\n", group, state);
+		get(state, sizeof(state), GROUPS "/%d/owner/holder", group);
+		ksft_print_msg("torture: holder %s", state);
 	}
 	return ret;
 }
@@ -973,7 +973,7 @@ int main(int argc, char **argv)
 	ksft_test_result(!shared->strange, "errors_are_documented\n");
 	ksft_test_result(!shared->draws, "one_owner_at_a_time\n");
 	ksft_test_result(!shared->words && !shared->quarantines,
-			 "kinds_are_expected\n");
+			 "states_are_expected\n");
 	ksft_test_result(page_is(canary, CANARY), "canary_lives\n");
 	ksft_test_result(all_there() && groups_are_kernels(),
 			 "groups_are_the_kernels\n");

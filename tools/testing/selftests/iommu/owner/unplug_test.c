@@ -191,7 +191,7 @@ static void check_next_device(struct __test_metadata *_metadata,
 	EXPECT_FALSE(exists(GROUPS "/%d/devices/%s", self->edu.group,
 			    self->edu.bdf));
 	ASSERT_TRUE(plug(&self->edu));
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
 }
 
@@ -207,7 +207,7 @@ TEST_F(unplug, user_closes)
 	ASSERT_LE(0, request.fd);
 	ASSERT_EQ(0, vanish(self->bus));
 	EXPECT_FALSE(edu_answers(self->bar));
-	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
 
 	pid = remove_async(self);
 	EXPECT_EQ(1, poll(&request, 1, WAIT_MS));
@@ -219,7 +219,7 @@ TEST_F(unplug, user_closes)
 	waitpid(pid, NULL, 0);
 	EXPECT_TRUE(left(&self->edu));
 	EXPECT_EQ(1, ends(self->token, self->edu.group, &reason));
-	EXPECT_EQ(IOMMU_OWNER_RELEASED, reason);
+	EXPECT_EQ(IOMMU_OWNER_REASON_RELEASED, reason);
 	EXPECT_FALSE(has_group(self->token));
 	close(request.fd);
 	check_next_device(_metadata, self);
@@ -251,7 +251,7 @@ TEST_F(unplug, user_is_killed)
 	waitpid(remover, NULL, 0);
 	EXPECT_TRUE(left(&self->edu));
 	EXPECT_EQ(1, ends(self->token, self->edu.group, &reason));
-	EXPECT_EQ(IOMMU_OWNER_RELEASED, reason);
+	EXPECT_EQ(IOMMU_OWNER_REASON_RELEASED, reason);
 	check_next_device(_metadata, self);
 }
 
@@ -264,10 +264,10 @@ TEST_F(unplug, reserved_group_goes)
 	ASSERT_LE(0, self->token);
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 	ASSERT_EQ(0, vanish(self->bus));
-	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	EXPECT_TRUE(state_is(self->edu.group, "reserved"));
 	ASSERT_EQ(0, put("1", PCI "/devices/%s/remove", self->edu.bdf));
 	EXPECT_EQ(1, ends(self->token, self->edu.group, &reason));
-	EXPECT_EQ(IOMMU_OWNER_REMOVED, reason);
+	EXPECT_EQ(IOMMU_OWNER_REASON_REMOVED, reason);
 	EXPECT_FALSE(has_group(self->token));
 	check_next_device(_metadata, self);
 }
@@ -283,9 +283,9 @@ TEST_F(unplug, revoke_of_what_is_gone)
 	begin = now_ms();
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_GT(begin + WAIT_MS, now_ms());
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 	EXPECT_EQ(1, ends(self->token, self->edu.group, &reason));
-	EXPECT_EQ(IOMMU_OWNER_REVOKED, reason);
+	EXPECT_EQ(IOMMU_OWNER_REASON_REVOKED, reason);
 	/* Nobody is asked: the files that are still open have no device */
 	ASSERT_EQ(0, put("1", PCI "/devices/%s/remove", self->edu.bdf));
 	EXPECT_TRUE(left(&self->edu));

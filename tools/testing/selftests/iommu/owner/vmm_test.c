@@ -102,7 +102,7 @@ TEST_F(vmm, claims_with_the_token)
 	EXPECT_EQ(0, strncmp(holder, expected, strlen(expected)))
 		TH_LOG("%s", holder);
 	vfio_close(&self->vfio);
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 }
 
 /* QEMU asks before it claims. What the owner has is not in its own way. */
@@ -176,7 +176,7 @@ TEST_F(vmm, reservation_outlives_the_vmm)
 	pid_t pid;
 
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
-	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	EXPECT_TRUE(state_is(self->edu.group, "reserved"));
 	EXPECT_EQ(0, blocked_write(&self->edu, canary));
 
 	pid = fork();
@@ -188,11 +188,11 @@ TEST_F(vmm, reservation_outlives_the_vmm)
 		_exit(0);
 	}
 	waitpid(pid, NULL, WUNTRACED);
-	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 
-	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	EXPECT_TRUE(state_is(self->edu.group, "reserved"));
 	EXPECT_EQ(0, blocked_write(&self->edu, canary));
 	EXPECT_NE(0, vfio_start(&self->other, variant->path, &self->edu));
 	ASSERT_EQ(0, driver_unbind(&self->edu));
@@ -202,13 +202,13 @@ TEST_F(vmm, reservation_outlives_the_vmm)
 
 	ASSERT_EQ(0, start_with(&self->vfio, variant->path, &self->edu,
 				self->token));
-	EXPECT_TRUE(kind_is(self->edu.group, "user"));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
 	vfio_close(&self->vfio);
-	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	EXPECT_TRUE(state_is(self->edu.group, "reserved"));
 	EXPECT_EQ(0, blocked_write(&self->edu, canary));
 	close(self->token);
 	self->token = -1;
-	EXPECT_TRUE(kind_is(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 }
 
 /*
@@ -288,7 +288,7 @@ TEST_F(vmm, unprivileged_vmm)
 	close(vmm);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status) TH_LOG("step %d", WEXITSTATUS(status));
-	EXPECT_TRUE(kind_is(self->edu.group, "reserved"));
+	EXPECT_TRUE(state_is(self->edu.group, "reserved"));
 	close(sockets[0]);
 	close(sockets[1]);
 }
