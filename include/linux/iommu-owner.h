@@ -23,15 +23,6 @@ struct kvm;
 struct module;
 
 /**
- * struct iommu_owner_ops - What the subsystem behind an owner is told
- * @release: The last reference to the owner is gone. Called once, in process
- *	context, with no lock of the IOMMU core held. Optional.
- */
-struct iommu_owner_ops {
-	void (*release)(struct iommu_owner *owner);
-};
-
-/**
  * struct iommu_owner_end - The end of an ownership
  * @group: Number of the group.
  * @reason: Why.
@@ -272,9 +263,7 @@ struct iommu_owner_lease {
 
 #ifdef CONFIG_IOMMU_API
 
-struct iommu_owner *iommu_owner_alloc(enum iommu_owner_state state,
-				      const char *name,
-				      const struct iommu_owner_ops *ops);
+struct iommu_owner *iommu_owner_alloc(const char *name);
 struct iommu_owner *iommu_owner_get(struct iommu_owner *owner);
 void iommu_owner_put(struct iommu_owner *owner);
 
@@ -295,7 +284,7 @@ int iommu_owner_quarantine_group(struct iommu_owner *owner,
 int iommu_owner_clear_quarantine(struct iommu_group *group);
 
 int iommu_owner_device_used(struct device *dev);
-int iommu_owner_device_quiet(struct device *dev);
+int iommu_owner_device_quiesced(struct device *dev);
 
 int iommu_owner_watch(struct iommu_owner *owner,
 		      struct iommu_owner_watch *watch);
@@ -347,9 +336,7 @@ bool iommu_owner_waived(const bool *waiver);
 
 #else /* !CONFIG_IOMMU_API */
 
-static inline struct iommu_owner *
-iommu_owner_alloc(enum iommu_owner_state state, const char *name,
-		  const struct iommu_owner_ops *ops)
+static inline struct iommu_owner *iommu_owner_alloc(const char *name)
 {
 	return ERR_PTR(-ENODEV);
 }
@@ -421,7 +408,7 @@ static inline int iommu_owner_device_used(struct device *dev)
 	return -ENODEV;
 }
 
-static inline int iommu_owner_device_quiet(struct device *dev)
+static inline int iommu_owner_device_quiesced(struct device *dev)
 {
 	return -ENODEV;
 }

@@ -40,23 +40,18 @@
 
 /**
  * iommu_owner_alloc() - Make an owner
- * @state: IOMMU_OWNER_STATE_PRIVATE or IOMMU_OWNER_STATE_USER.
  * @name: Name for reports, without white space; copied.
- * @ops: Callbacks, or NULL. Must outlive the owner.
  *
  * Context: May sleep.
- * Return: The owner with one reference, or an ERR_PTR: -EINVAL for another
- * @state or an empty @name, -ENOMEM.
+ * Return: The owner with one reference, or an ERR_PTR: -EINVAL for an empty
+ * @name, -ENOMEM.
  */
-struct iommu_owner *iommu_owner_alloc(enum iommu_owner_state state,
-				      const char *name,
-				      const struct iommu_owner_ops *ops)
+struct iommu_owner *iommu_owner_alloc(const char *name)
 {
 	struct iommu_owner *owner;
 	size_t len;
 
-	if ((state != IOMMU_OWNER_STATE_PRIVATE && state != IOMMU_OWNER_STATE_USER) ||
-	    !name || !*name)
+	if (!name || !*name)
 		return ERR_PTR(-EINVAL);
 
 	len = strlen(name) + 1;
@@ -66,8 +61,6 @@ struct iommu_owner *iommu_owner_alloc(enum iommu_owner_state state,
 
 	memcpy(owner->name, name, len);
 	refcount_set(&owner->ref, 1);
-	owner->state = state;
-	owner->ops = ops;
 	mutex_init(&owner->reserve_lock);
 	spin_lock_init(&owner->lock);
 	INIT_LIST_HEAD(&owner->groups);
@@ -107,8 +100,6 @@ void iommu_owner_put(struct iommu_owner *owner)
 		return;
 
 	might_sleep();
-	if (owner->ops && owner->ops->release)
-		owner->ops->release(owner);
 	kfree(owner);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_put);
@@ -128,7 +119,8 @@ enum iommu_owner_state iommu_owner_group_state(struct iommu_group *group)
 	if (own->quarantine)
 		return IOMMU_OWNER_STATE_QUARANTINE;
 	if (own->owner)
-		return own->claims ? own->owner->state : IOMMU_OWNER_STATE_RESERVED;
+		return own->claims ? IOMMU_OWNER_STATE_USER :
+				     IOMMU_OWNER_STATE_RESERVED;
 	return domain_is_core(group) ? IOMMU_OWNER_STATE_KERNEL : IOMMU_OWNER_STATE_PRIVATE;
 }
 
@@ -331,7 +323,7 @@ void iommu_owner_device_removed(struct iommu_owner_section *section,
 		return;
 	iommu_owner_forget_leases(group);
 	__iommu_group_remove_pasids(group);
-	if (!own->quieting)
+	if (!own->quiescing)
 		own->quarantine = NULL;
 	own->retry = false;
 	if (own->owner && !own->ending)
@@ -364,7 +356,7 @@ int iommu_device_use_default_domain(struct device *dev)
 		return 0;
 
 	iommu_owner_begin(&section, group);
-	iommu_owner_retry_quiet(group, dev);
+	iommu_owner_retry_quiesce(group, dev);
 	gdev = iommu_owner_find_device(group, dev);
 	if (!group->default_domain || !gdev) {
 		/* We may race against bus_iommu_probe() finalising groups */
@@ -583,7 +575,7 @@ int iommu_owner_claim_group(struct iommu_owner *owner,
 	int ret;
 
 	iommu_owner_begin(&section, group);
-	iommu_owner_retry_quiet(group, NULL);
+	iommu_owner_retry_quiesce(group, NULL);
 	ret = claim(&section, owner, NULL);
 	iommu_owner_end(&section);
 	return ret;
@@ -678,7 +670,7 @@ int iommu_owner_handover_device(struct iommu_owner *owner, struct device *dev)
 		return -ENODEV;
 
 	iommu_owner_begin(&section, group);
-	iommu_owner_retry_quiet(group, NULL);
+	iommu_owner_retry_quiesce(group, NULL);
 	if (list_is_singular(&group->devices))
 		ret = claim(&section, owner, dev);
 	else
@@ -700,7 +692,7 @@ int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
 	int ret = 0;
 
 	iommu_owner_begin(&section, group);
-	iommu_owner_retry_quiet(group, NULL);
+	iommu_owner_retry_quiesce(group, NULL);
 	if (iommu_owner_revoked(owner))
 		ret = -ESTALE;
 	else if (own->owner == owner)

@@ -22,10 +22,10 @@ struct group_device;
  *	@owner only while its ownership ends.
  * @reserved: @owner keeps the group when its last claim goes.
  * @ending: DMA is blocked for good, but @owner has not gone yet: watches are
- *	told, devices are made quiet.
+ *	told, devices are quiesced.
  * @retry: In quarantine only because a device was in use by another task, for
  *	want of memory, or for a lease.
- * @quieting: That is tried again now, with the mutex dropped: @quarantine stays.
+ * @quiescing: That is tried again now, with the mutex dropped: @quarantine stays.
  * @lease: What the kernel, locked down, demands of @owner.
  * @leases: That one and those of others.
  * @required: The bits that @leases require. Also read without the mutex.
@@ -48,7 +48,7 @@ struct iommu_ownership {
 	bool reserved;
 	bool ending;
 	bool retry;
-	bool quieting;
+	bool quiescing;
 	struct iommu_owner_lease lease;
 	struct hlist_head leases;
 	u32 required;
@@ -59,7 +59,7 @@ struct iommu_ownership {
 /**
  * struct iommu_owner_section - A critical section that may change an ownership
  * @group: The group; its mutex is held from begin to end, but for the time in
- *	which watches are told and devices are made quiet.
+ *	which watches are told and devices are quiesced.
  * @reason: Why the ownership of @ended ends.
  * @ended: Owner whose ownership the section ends.
  * @watched: Number of the last watch of @ended that is told.

@@ -200,7 +200,7 @@ void iommu_owner_isolation_put(struct iommu_owner_lease *lease)
 	iommu_owner_begin(&section, group);
 	del_lease(group, lease);
 	leases_changed(group);
-	iommu_owner_retry_quiet(group, NULL);
+	iommu_owner_retry_quiesce(group, NULL);
 	restore_default(group);
 	if (!iommu_owner_dma_blocked(group))
 		iommu_owner_reprobe(group);
@@ -247,8 +247,7 @@ bool iommu_owner_must_isolate(struct iommu_group *group,
 {
 	lockdep_assert_held(&group->mutex);
 
-	return owner->state == IOMMU_OWNER_STATE_USER &&
-	       !group->ownership.lease.required && iommu_owner_locked_down();
+	return !group->ownership.lease.required && iommu_owner_locked_down();
 }
 
 /* Before @group is taken for @owner: is it worth to stop its DMA? */

@@ -14,8 +14,6 @@
 /**
  * struct iommu_owner - The party that has a group
  * @ref: References: one per holder of a pointer, one per group that is owned.
- * @state: IOMMU_OWNER_STATE_PRIVATE or IOMMU_OWNER_STATE_USER.
- * @ops: Callbacks, may be NULL.
  * @explicit: Made by user space. Tokens of others cannot reserve a group that
  *	the owner does not have.
  * @reserve_lock: Makes one step of what a token does with reservations. Outside
@@ -35,8 +33,6 @@
  */
 struct iommu_owner {
 	refcount_t ref;
-	enum iommu_owner_state state;
-	const struct iommu_owner_ops *ops;
 	bool explicit;
 	struct mutex reserve_lock;	/* of tokens */
 	spinlock_t lock;
@@ -92,27 +88,27 @@ u32 iommu_owner_bus_bits(struct device *dev);
 bool iommu_owner_locked_down(void);
 #endif
 
-/* quiet.c */
+/* quiesce.c */
 struct group_device *iommu_owner_used_device(struct iommu_group *group);
 void iommu_owner_forget_use(struct iommu_group *group);
-const char *iommu_owner_quiet_group(struct iommu_group *group,
+const char *iommu_owner_quiesce_group(struct iommu_group *group,
 				    struct device *locked);
 const char *iommu_owner_attach_default(struct iommu_group *group);
-void __iommu_owner_retry_quiet(struct iommu_group *group,
+void __iommu_owner_retry_quiesce(struct iommu_group *group,
 			       struct device *locked);
 #if IS_ENABLED(CONFIG_KUNIT)
-int iommu_owner_quiet(struct device *dev, bool locked);
+int iommu_owner_quiesce(struct device *dev, bool locked);
 #endif
 
 /*
  * A quarantine that only waits for a device to be left alone ends when somebody
  * wants the group. The caller has the mutex, and looks at the group afterwards.
  */
-static inline void iommu_owner_retry_quiet(struct iommu_group *group,
+static inline void iommu_owner_retry_quiesce(struct iommu_group *group,
 					   struct device *locked)
 {
 	if (unlikely(group->ownership.retry))
-		__iommu_owner_retry_quiet(group, locked);
+		__iommu_owner_retry_quiesce(group, locked);
 }
 
 /* reprobe.c */

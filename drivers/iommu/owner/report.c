@@ -60,7 +60,8 @@ void iommu_owner_report_release(struct iommu_group *group,
 				struct iommu_owner *owner)
 {
 	lockdep_assert_held(&group->mutex);
-	trace_iommu_owner_release(group->id, owner->name, owner->state,
+	trace_iommu_owner_release(group->id, owner->name,
+				  iommu_owner_group_state(group),
 				  group->ownership.claims,
 				  group->ownership.generation);
 }
@@ -269,7 +270,7 @@ bool iommu_owner_group_viable(struct iommu_group *group,
 	bool viable;
 
 	iommu_owner_begin(&section, group);
-	iommu_owner_retry_quiet(group, NULL);
+	iommu_owner_retry_quiesce(group, NULL);
 	if (owner && own->owner == owner)
 		viable = !own->ending;
 	else

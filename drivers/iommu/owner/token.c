@@ -468,7 +468,7 @@ static int create(void __user *arg)
 	if (!name_is_valid(create.name))
 		return -EINVAL;
 
-	owner = iommu_owner_alloc(IOMMU_OWNER_STATE_USER, create.name, NULL);
+	owner = iommu_owner_alloc(create.name);
 	if (IS_ERR(owner))
 		return PTR_ERR(owner);
 	owner->explicit = true;

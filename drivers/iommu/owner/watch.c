@@ -7,7 +7,7 @@
  *	1. no operation of the owner may start, DMA is blocked: under the mutex
  *	   of the group, in iommu_owner_begin_end()
  *	2. watches are told, those of the CPU side before those of the devices
- *	3. devices are made quiet
+ *	3. devices are quiesced
  *	4. the default domain returns, or the group goes into quarantine
  *
  * Who begins the end carries it through; the mutex of the group is dropped in
@@ -234,7 +234,7 @@ void iommu_owner_finish(struct iommu_owner_section *section)
 	iommu_owner_token_event(section->ended, IOMMU_OWNER_EVENT_ENDED, group,
 				NULL, section->reason);
 	if (!own->quarantine)
-		own->quarantine = iommu_owner_quiet_group(group, NULL);
+		own->quarantine = iommu_owner_quiesce_group(group, NULL);
 	forget_owner(group);
 
 	if (!own->quarantine)

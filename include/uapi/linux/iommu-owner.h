@@ -88,7 +88,7 @@ enum {
  * @IOMMU_OWNER_STATE_RESERVED: Held for an owner that has no device open; DMA is
  *	blocked.
  * @IOMMU_OWNER_STATE_QUARANTINE: The owner is gone, but the devices are not known to
- *	be quiet; DMA is blocked and no driver may bind.
+ *	be quiesced; DMA is blocked and no driver may bind.
  *
  * An owner is allocated as PRIVATE or USER; a group can be in any of these.
  */

@@ -447,19 +447,19 @@ struct mock_device *mock_pasid_device(struct kunit *test,
 	return device_in_group(test, group, ilog2(MOCK_PASIDS));
 }
 
-/* Devices are made quiet here in every test that mock_init() begins. */
-static int mock_quiet(struct device *dev, bool locked)
+/* Devices are quiesced here in every test that mock_init() begins. */
+static int mock_quiesce(struct device *dev, bool locked)
 {
 	struct mock_device *mdev = to_mock_device(dev);
 
-	mdev->quieted++;
-	mdev->quiet_locked = locked;
-	if (mdev->on_quiet)
-		mdev->on_quiet(mdev);
-	if (!mdev->quiet_errors)
+	mdev->quiesced++;
+	mdev->quiesce_locked = locked;
+	if (mdev->on_quiesce)
+		mdev->on_quiesce(mdev);
+	if (!mdev->quiesce_errors)
 		return 0;
-	mdev->quiet_errors--;
-	return mdev->quiet_error;
+	mdev->quiesce_errors--;
+	return mdev->quiesce_error;
 }
 
 /* The mock bus has no interrupts, no ports and no ATS. */
@@ -495,11 +495,11 @@ void mock_default_type(unsigned int type)
 	default_type = type;
 }
 
-/* Let the next @count attempts to make @mdev quiet fail. */
-void mock_fail_quiet(struct mock_device *mdev, int error, unsigned int count)
+/* Let the next @count attempts to quiesce @mdev fail. */
+void mock_fail_quiesce(struct mock_device *mdev, int error, unsigned int count)
 {
-	mdev->quiet_error = error;
-	mdev->quiet_errors = count;
+	mdev->quiesce_error = error;
+	mdev->quiesce_errors = count;
 }
 
 /* Drivers */
@@ -540,16 +540,6 @@ bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev)
 
 /* Owners */
 
-static void owner_release(struct iommu_owner *owner)
-{
-	struct mock_owner *mowner = container_of(owner->ops, struct mock_owner,
-						 ops);
-
-	atomic_inc(&mowner->released);
-	if (mowner->watch && mutex_is_locked(&mowner->watch->mutex))
-		mowner->locked = true;
-}
-
 struct mock_owner *mock_owner(struct kunit *test, const char *name)
 {
 	struct mock *mock = test->priv;
@@ -557,11 +547,17 @@ struct mock_owner *mock_owner(struct kunit *test, const char *name)
 
 	mowner = kunit_kzalloc(test, sizeof(*mowner), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, mowner);
-	mowner->ops.release = owner_release;
-	mowner->owner = iommu_owner_alloc(IOMMU_OWNER_STATE_USER, name, &mowner->ops);
+	mowner->owner = iommu_owner_alloc(name);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mowner->owner);
+	iommu_owner_get(mowner->owner);
 	list_add_tail(&mowner->list, &mock->owners);
 	return mowner;
+}
+
+/* Is the reference that mock_exit() drops the only one left? */
+bool mock_released(struct mock_owner *mowner)
+{
+	return refcount_read(&mowner->owner->ref) == 1;
 }
 
 /* Drop the reference of the test. */
@@ -868,7 +864,7 @@ int mock_init(struct kunit *test)
 	listen_for = NULL;
 	atomic_set(&lockdown_asked, 0);
 	test->priv = mock;
-	kunit_activate_static_stub(test, iommu_owner_quiet, mock_quiet);
+	kunit_activate_static_stub(test, iommu_owner_quiesce, mock_quiesce);
 	kunit_activate_static_stub(test, iommu_owner_bus_bits, mock_bus_bits);
 	kunit_activate_static_stub(test, iommu_owner_locked_down,
 				   mock_locked_down);
@@ -904,8 +900,8 @@ void mock_exit(struct kunit *test)
 	iommu_owner_flush_uevents();
 
 	list_for_each_entry(mowner, &mock->owners, list) {
-		KUNIT_EXPECT_EQ(test, 1, atomic_read(&mowner->released));
-		KUNIT_EXPECT_FALSE(test, mowner->locked);
+		KUNIT_EXPECT_TRUE(test, mock_released(mowner));
+		iommu_owner_put(mowner->owner);
 	}
 	KUNIT_EXPECT_EQ(test, 0, atomic_xchg(&live_domains, 0));
 	KUNIT_EXPECT_EQ(test, 0, atomic_xchg(&freed_in_use, 0));

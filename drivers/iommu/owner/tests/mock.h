@@ -50,12 +50,12 @@ struct mock_domain;
  * @fail_letter: Attaches of this kind of domain fail with -EIO ...
  * @fail_count: ... so many times.
  * @fail_error: ... or with this, if it is not 0.
- * @quieted: How often the device was made quiet, or was not for @quiet_error.
- * @quiet_locked: The caller said then that it has the lock of the device.
- * @quiet_error: What comes of making it quiet ...
- * @quiet_errors: ... so many times.
- * @on_quiet: Called while it is made quiet. Optional.
- * @data: For @on_quiet.
+ * @quiesced: How often the device was quiesced, or was not for @quiesce_error.
+ * @quiesce_locked: The caller said then that it has the lock of the device.
+ * @quiesce_error: What comes of quiesce it ...
+ * @quiesce_errors: ... so many times.
+ * @on_quiesce: Called while it is quiesced. Optional.
+ * @data: For @on_quiesce.
  */
 struct mock_device {
 	struct device dev;
@@ -75,11 +75,11 @@ struct mock_device {
 	char fail_letter;
 	unsigned int fail_count;
 	int fail_error;
-	unsigned int quieted;
-	bool quiet_locked;
-	int quiet_error;
-	unsigned int quiet_errors;
-	void (*on_quiet)(struct mock_device *mdev);
+	unsigned int quiesced;
+	bool quiesce_locked;
+	int quiesce_error;
+	unsigned int quiesce_errors;
+	void (*on_quiesce)(struct mock_device *mdev);
 	void *data;
 };
 
@@ -105,21 +105,13 @@ struct mock_driver {
 
 /**
  * struct mock_owner - An owner and what becomes of it
- * @owner: The owner, valid until its last reference is dropped.
+ * @owner: The owner; mock_exit() drops the last reference.
  * @list: Entry in &struct mock.owners.
- * @ops: Of @owner.
- * @watch: A group whose mutex must not be held when the owner is released.
- * @released: Number of times that the owner was released.
- * @locked: The mutex of @watch was held then.
  * @put: The reference of the test is gone.
  */
 struct mock_owner {
 	struct iommu_owner *owner;
 	struct list_head list;
-	struct iommu_owner_ops ops;
-	struct iommu_group *watch;
-	atomic_t released;
-	bool locked;
 	bool put;
 };
 
@@ -169,6 +161,7 @@ bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev);
 
 struct mock_owner *mock_owner(struct kunit *test, const char *name);
 void mock_owner_put(struct mock_owner *mowner);
+bool mock_released(struct mock_owner *mowner);
 
 struct iommu_domain *mock_paging_domain(struct kunit *test,
 					struct mock_device *mdev);
@@ -179,7 +172,7 @@ bool mock_reaches(struct mock_device *mdev, struct iommu_domain *domain);
 void mock_fail_attach(struct mock_device *mdev, char letter,
 		      unsigned int count);
 void mock_fail_alloc(const char *letters);
-void mock_fail_quiet(struct mock_device *mdev, int error, unsigned int count);
+void mock_fail_quiesce(struct mock_device *mdev, int error, unsigned int count);
 unsigned int mock_live_domains(void);
 
 struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),

@@ -91,9 +91,9 @@ static void files_stand_for_owners(struct kunit *test)
 	KUNIT_ASSERT_PTR_EQ(test, a->owner, owner);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RIGHT_CLAIM, rights);
 	mock_owner_put(a);
-	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
+	KUNIT_EXPECT_FALSE(test, mock_released(a));
 	iommu_owner_put(owner);
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 
 	owner = iommu_owner_from_file(file_of(test, &device_fops), &rights);
 	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR_OR_ZERO(owner));

@@ -338,10 +338,10 @@ static void quarantine_is_shown_and_cleared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(group));
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
-	mock_fail_quiet(mdev, -EIO, 1);
+	mock_fail_quiesce(mdev, -EIO, 1);
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
 	expect_attribute(test, group, "quarantine", 0644,
-			 "a device cannot be made quiet\n");
+			 "a device cannot be quiesced\n");
 	for (unsigned int i = 0; i < ARRAY_SIZE(wrong); i++)
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
 				    write_quarantine(test, group,

@@ -140,7 +140,7 @@ static void revoke_of_nothing(struct kunit *test)
 			iommu_owner_claim_group(a->owner, mdev->group));
 	iommu_owner_unwatch(&w->watch);
 	mock_owner_put(a);
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 }
 
 static void revoke_of_busy_device_quarantines(struct kunit *test)
@@ -150,7 +150,7 @@ static void revoke_of_busy_device_quarantines(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
-	mock_fail_quiet(mdev, -EIO, 1);
+	mock_fail_quiesce(mdev, -EIO, 1);
 	iommu_owner_revoke(a);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(mdev->group));
 	KUNIT_EXPECT_STREQ(test, "IB", mdev->history);
@@ -324,13 +324,13 @@ static void one_of_many_ends_it(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, 1, atomic_read(&device->ended));
 		KUNIT_EXPECT_EQ(test, iommu_group_id(group), cpu->end.group);
 		KUNIT_EXPECT_EQ(test, cpu->end.reason, device->end.reason);
-		KUNIT_EXPECT_LE(test, rush.mdev->quieted, 1);
+		KUNIT_EXPECT_LE(test, rush.mdev->quiesced, 1);
 		reasons[cpu->end.reason]++;
 
 		iommu_owner_unwatch(&cpu->watch);
 		iommu_owner_unwatch(&device->watch);
 		mock_owner_put(a);
-		KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+		KUNIT_EXPECT_TRUE(test, mock_released(a));
 		mock_device_del(rush.mdev);
 	}
 	KUNIT_EXPECT_GT(test, reasons[IOMMU_OWNER_REASON_RELEASED], 0);
@@ -479,7 +479,7 @@ static void no_claim_slips_past_a_revocation(struct kunit *test)
 				KUNIT_EXPECT_EQ(test, -ESTALE, calls[i].ret);
 		}
 		mock_owner_put(a);
-		KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+		KUNIT_EXPECT_TRUE(test, mock_released(a));
 	}
 }
 

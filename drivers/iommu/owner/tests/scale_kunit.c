@@ -97,10 +97,10 @@ static void owner_goes_with_its_devices(struct kunit *test)
 
 	claim_all(test, groups, a->owner);
 	mock_owner_put(a);
-	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
+	KUNIT_EXPECT_FALSE(test, mock_released(a));
 	list_for_each_entry(mdev, &mock->devices, list)
 		mock_device_del(mdev);
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 	KUNIT_EXPECT_EQ(test, 0, mock_live_domains());
 }
 

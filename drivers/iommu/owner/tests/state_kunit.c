@@ -427,7 +427,6 @@ static void reservation_outlives_claims(struct kunit *test)
 	struct iommu_domain *domain = mock_paging_domain(test, mdev);
 	struct iommu_group *group = mdev->group;
 
-	a->watch = group;
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a->owner, group));
 	mock_owner_put(a);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
@@ -446,9 +445,9 @@ static void reservation_outlives_claims(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, mock_state(group));
 	}
-	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
+	KUNIT_EXPECT_FALSE(test, mock_released(a));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a->owner, group));
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 	KUNIT_EXPECT_STREQ(test, "IBUBUBI", mdev->history);
 }
 
@@ -474,7 +473,6 @@ static void quarantine_takes_all(struct kunit *test)
 	struct iommu_domain *domain = mock_paging_domain(test, mdev);
 	struct iommu_group *group = mdev->group;
 
-	a->watch = group;
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a->owner, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a->owner, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a->owner, group));
@@ -486,7 +484,7 @@ static void quarantine_takes_all(struct kunit *test)
 	mock_owner_put(a);
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quarantine_group(a->owner, group));
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(mdev, 1));
@@ -525,7 +523,7 @@ static void failed_default_quarantines(struct kunit *test)
 	mock_fail_attach(second, MOCK_DEFAULT, 2);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a->owner, group));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(first));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(second));
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, first));
@@ -573,7 +571,7 @@ static void failed_block_of_reservation_quarantines(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a->owner, group));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(mdev));
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 }
 
 static void failed_default_at_unreserve_quarantines(struct kunit *test)

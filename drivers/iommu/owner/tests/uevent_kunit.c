@@ -177,7 +177,7 @@ static void no_change_is_sent_twice(struct kunit *test)
 
 	iommu_owner_claim_group(a, mdev->group);
 	iommu_owner_device_used(&mdev->dev);
-	mock_fail_quiet(mdev, -EAGAIN, 1);
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	iommu_owner_release_group(a, mdev->group);
 	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_QUARANTINE);
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
@@ -199,10 +199,10 @@ static void change_by_another_is_sent_once(struct kunit *test)
 	see_uevents(test, group);
 	iommu_owner_claim_group(a, group);
 	iommu_owner_device_used(&mdev->dev);
-	mock_fail_quiet(mdev, -EAGAIN, 1);
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	iommu_owner_release_group(a, group);
 	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_QUARANTINE);
-	mdev->on_quiet = remove_meanwhile;
+	mdev->on_quiesce = remove_meanwhile;
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_group(a, group));
 	expect_uevents(test, 1, IOMMU_OWNER_STATE_KERNEL);
 }

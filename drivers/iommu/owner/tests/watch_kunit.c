@@ -98,7 +98,7 @@ static void look_around(struct watcher *w)
 	KUNIT_EXPECT_EQ(w->test, MOCK_BLOCKED, mock_reach(m->first));
 	KUNIT_EXPECT_EQ(w->test, MOCK_BLOCKED, mock_reach(m->second));
 	KUNIT_EXPECT_EQ(w->test, MOCK_NOTHING, mock_pasid_reach(m->first, 1));
-	KUNIT_EXPECT_EQ(w->test, 0, m->first->quieted);
+	KUNIT_EXPECT_EQ(w->test, 0, m->first->quiesced);
 	nothing_works_for_the_owner(w->test, m);
 	nothing_works_for_others(w->test, m);
 	if (!m->late)
@@ -106,7 +106,7 @@ static void look_around(struct watcher *w)
 	KUNIT_EXPECT_STREQ(w->test, "B", m->late->history);
 }
 
-static void note_quiet(struct mock_device *mdev)
+static void note_quiesce(struct mock_device *mdev)
 {
 	struct kunit *test = kunit_get_current_test();
 	struct meanwhile *m = mdev->data;
@@ -141,7 +141,7 @@ static void nothing_starts_while_it_ends(struct kunit *test)
 	device->on_end = look_around;
 	cpu->data = &m;
 	device->data = &m;
-	m.first->on_quiet = note_quiet;
+	m.first->on_quiesce = note_quiesce;
 	m.first->data = &m;
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(m.a, group));
@@ -244,7 +244,7 @@ static void each_way_is_told_once(struct kunit *test)
 		iommu_owner_unwatch(&cpu->watch);
 		iommu_owner_unwatch(&device->watch);
 		mock_owner_put(a);
-		KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+		KUNIT_EXPECT_TRUE(test, mock_released(a));
 	}
 }
 
@@ -362,9 +362,9 @@ static void watch_is_for_what_comes(struct kunit *test)
 
 	/* A watch keeps the owner */
 	mock_owner_put(a);
-	KUNIT_EXPECT_EQ(test, 0, atomic_read(&a->released));
+	KUNIT_EXPECT_FALSE(test, mock_released(a));
 	iommu_owner_unwatch(&late->watch);
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 
 	/* A watch that was never taken */
 	iommu_owner_unwatch(&watcher_new(test, 'w', IOMMU_OWNER_WATCH_CPU)->watch);
@@ -493,12 +493,12 @@ static void devices_go_while_it_ends(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, call.ret);
 	expect_told(test, w, 1, mdev->group, IOMMU_OWNER_REASON_RELEASED);
-	KUNIT_EXPECT_EQ(test, 0, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 0, mdev->quiesced);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(again));
 	iommu_owner_unwatch(&w->watch);
 	mock_owner_put(a);
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 }
 
 static struct kunit_case watch_cases[] = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What becomes of a device that user space had: it is made quiet and goes back to
+ * What becomes of a device that user space had: it is quiesced and goes back to
  * the kernel, or, if that fails, nobody gets it
  *
  * A reset that fails is made by fail_function in debugfs, see
@@ -223,8 +223,8 @@ TEST_F(quarantine, failed_reset_is_final)
 		SKIP(return, NO_FAIL);
 	vfio_close(&self->vfio);
 	EXPECT_TRUE(state_is(group, "quarantine"));
-	EXPECT_TRUE(why_is(group, "a device cannot be made quiet"));
-	EXPECT_TRUE(klog_find(self->klog, "quarantined: a device cannot be made quiet"));
+	EXPECT_TRUE(why_is(group, "a device cannot be quiesced"));
+	EXPECT_TRUE(klog_find(self->klog, "quarantined: a device cannot be quiesced"));
 	EXPECT_FALSE(masters(&self->edu));
 	let_reset();
 

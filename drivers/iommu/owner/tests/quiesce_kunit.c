@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests: devices are made quiet, quarantine of those that are not, and
+ * KUnit tests: devices are quiesced, quarantine of those that are not, and
  * drivers that are probed again
  */
 #include <linux/delay.h>
 
 #include "mock.h"
 
-#define NOT_QUIET	"a device cannot be made quiet"
+#define NOT_QUIESCED	"a device cannot be quiesced"
 #define HAS_TO_WAIT	"a reset has to wait for another task"
 
 /* Claim the group of @mdev, use @mdev, release. */
@@ -29,7 +29,7 @@ static void expect_quarantine(struct kunit *test, struct iommu_group *group,
 
 /* Use */
 
-static void only_used_devices_are_made_quiet(struct kunit *test)
+static void only_used_devices_are_quiesced(struct kunit *test)
 {
 	struct mock_device *first = mock_device(test, NULL);
 	struct mock_device *second = mock_device(test, first->group);
@@ -40,19 +40,19 @@ static void only_used_devices_are_made_quiet(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&first->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&third->dev));
-	KUNIT_EXPECT_EQ(test, 0, first->quieted);
+	KUNIT_EXPECT_EQ(test, 0, first->quiesced);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
-	KUNIT_EXPECT_EQ(test, 1, first->quieted);
-	KUNIT_EXPECT_EQ(test, 0, second->quieted);
-	KUNIT_EXPECT_EQ(test, 1, third->quieted);
-	KUNIT_EXPECT_FALSE(test, first->quiet_locked);
+	KUNIT_EXPECT_EQ(test, 1, first->quiesced);
+	KUNIT_EXPECT_EQ(test, 0, second->quiesced);
+	KUNIT_EXPECT_EQ(test, 1, third->quiesced);
+	KUNIT_EXPECT_FALSE(test, first->quiesce_locked);
 	expect_quarantine(test, group, NULL);
 
 	/* Once is enough */
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
-	KUNIT_EXPECT_EQ(test, 1, first->quieted);
-	KUNIT_EXPECT_EQ(test, 1, third->quieted);
+	KUNIT_EXPECT_EQ(test, 1, first->quiesced);
+	KUNIT_EXPECT_EQ(test, 1, third->quiesced);
 }
 
 static void reset_device_is_left_alone(struct kunit *test)
@@ -62,9 +62,9 @@ static void reset_device_is_left_alone(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_quiet(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_quiesced(&mdev->dev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, 0, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 0, mdev->quiesced);
 	expect_quarantine(test, mdev->group, NULL);
 }
 
@@ -75,9 +75,9 @@ static void use_outlives_a_reservation(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, mdev->group));
 	use(test, a, mdev);
-	KUNIT_EXPECT_EQ(test, 0, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 0, mdev->quiesced);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 1, mdev->quiesced);
 }
 
 static void use_needs_an_owner(struct kunit *test)
@@ -87,12 +87,12 @@ static void use_needs_an_owner(struct kunit *test)
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_device_used(&outside->dev));
-	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_device_quiet(&outside->dev));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_device_quiesced(&outside->dev));
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
 	iommu_owner_revoke(a);
 	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_device_used(&mdev->dev));
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_quiet(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_quiesced(&mdev->dev));
 }
 
 static void use_is_refused_at_the_end(struct mock_device *mdev)
@@ -109,16 +109,16 @@ static void no_use_begins_at_the_end(struct kunit *test)
 	struct mock_device *other = mock_device(test, mdev->group);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
-	mdev->on_quiet = use_is_refused_at_the_end;
+	mdev->on_quiesce = use_is_refused_at_the_end;
 	mdev->data = other;
 	use(test, a, mdev);
-	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
-	KUNIT_EXPECT_EQ(test, 0, other->quieted);
+	KUNIT_EXPECT_EQ(test, 1, mdev->quiesced);
+	KUNIT_EXPECT_EQ(test, 0, other->quiesced);
 }
 
 /* Quarantine */
 
-static void not_quiet_is_quarantined(struct kunit *test)
+static void not_quiesced_is_quarantined(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -126,11 +126,11 @@ static void not_quiet_is_quarantined(struct kunit *test)
 	struct iommu_owner *b = mock_owner(test, "b")->owner;
 	struct iommu_group *group = mdev->group;
 
-	mock_fail_quiet(mdev, -EIO, 1);
+	mock_fail_quiesce(mdev, -EIO, 1);
 	use(test, a->owner, mdev);
 	mock_owner_put(a);
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
-	expect_quarantine(test, group, NOT_QUIET);
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
+	expect_quarantine(test, group, NOT_QUIESCED);
 	KUNIT_EXPECT_STREQ(test, "IB", mdev->history);
 
 	/* It does not end by itself */
@@ -138,7 +138,7 @@ static void not_quiet_is_quarantined(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_reserve_group(b, group));
 	KUNIT_EXPECT_FALSE(test, mock_viable(group));
-	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 1, mdev->quiesced);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 
 	/* and when it has ended it is forgotten */
@@ -147,7 +147,7 @@ static void not_quiet_is_quarantined(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(b, group));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(b, group));
-	KUNIT_EXPECT_EQ(test, 1, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 1, mdev->quiesced);
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
 }
 
@@ -159,7 +159,7 @@ static void busy_device_is_tried_at_the_next_probe(struct kunit *test)
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 	struct iommu_group *group = first->group;
 
-	mock_fail_quiet(first, -EAGAIN, 1);
+	mock_fail_quiesce(first, -EAGAIN, 1);
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&first->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&second->dev));
@@ -169,16 +169,16 @@ static void busy_device_is_tried_at_the_next_probe(struct kunit *test)
 
 	/* The driver core has the lock of the device that is probed only. */
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, first));
-	KUNIT_EXPECT_EQ(test, 2, first->quieted);
-	KUNIT_EXPECT_TRUE(test, first->quiet_locked);
-	KUNIT_EXPECT_FALSE(test, second->quiet_locked);
+	KUNIT_EXPECT_EQ(test, 2, first->quiesced);
+	KUNIT_EXPECT_TRUE(test, first->quiesce_locked);
+	KUNIT_EXPECT_FALSE(test, second->quiesce_locked);
 	expect_quarantine(test, group, NULL);
 	KUNIT_EXPECT_STREQ(test, "IBI", first->history);
 
 	/* It is over for the other one, too. */
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, second));
-	KUNIT_EXPECT_EQ(test, 2, first->quieted);
-	KUNIT_EXPECT_EQ(test, 1, second->quieted);
+	KUNIT_EXPECT_EQ(test, 2, first->quiesced);
+	KUNIT_EXPECT_EQ(test, 1, second->quiesced);
 }
 
 static void busy_device_is_tried_at_the_next_claim(struct kunit *test)
@@ -188,7 +188,7 @@ static void busy_device_is_tried_at_the_next_claim(struct kunit *test)
 	struct iommu_owner *b = mock_owner(test, "b")->owner;
 	struct iommu_group *group = mdev->group;
 
-	mock_fail_quiet(mdev, -EAGAIN, 3);
+	mock_fail_quiesce(mdev, -EAGAIN, 3);
 	use(test, a, mdev);
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(b, group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_reserve_group(b, group));
@@ -196,12 +196,12 @@ static void busy_device_is_tried_at_the_next_claim(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "IB", mdev->history);
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(b, group));
-	KUNIT_EXPECT_EQ(test, 4, mdev->quieted);
-	KUNIT_EXPECT_FALSE(test, mdev->quiet_locked);
+	KUNIT_EXPECT_EQ(test, 4, mdev->quiesced);
+	KUNIT_EXPECT_FALSE(test, mdev->quiesce_locked);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(group));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(b, group));
-	KUNIT_EXPECT_EQ(test, 4, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 4, mdev->quiesced);
 }
 
 static void group_of_busy_device_is_viable(struct kunit *test)
@@ -209,7 +209,7 @@ static void group_of_busy_device_is_viable(struct kunit *test)
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
-	mock_fail_quiet(mdev, -EAGAIN, 2);
+	mock_fail_quiesce(mdev, -EAGAIN, 2);
 	use(test, a, mdev);
 	KUNIT_EXPECT_FALSE(test, mock_viable(mdev->group));
 	/* Who asks first would never claim otherwise. */
@@ -226,21 +226,21 @@ static void reason_is_the_last_one(struct kunit *test)
 	struct iommu_group *group = mdev->group;
 	u64 before;
 
-	mock_fail_quiet(mdev, -EAGAIN, 1);
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	use(test, a, mdev);
 	expect_quarantine(test, group, HAS_TO_WAIT);
 	before = mock_generation(group);
-	mock_fail_quiet(mdev, -EIO, 1);
+	mock_fail_quiesce(mdev, -EIO, 1);
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
-	expect_quarantine(test, group, NOT_QUIET);
+	expect_quarantine(test, group, NOT_QUIESCED);
 	KUNIT_EXPECT_GT(test, mock_generation(group), before);
 
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
-	KUNIT_EXPECT_EQ(test, 2, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 2, mdev->quiesced);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
 
 	/* Quiet, but the default domain does not come back */
-	mock_fail_quiet(mdev, -EAGAIN, 1);
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	use(test, a, mdev);
 	mock_fail_attach(mdev, MOCK_DEFAULT, 1);
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
@@ -258,17 +258,17 @@ static void asked_for_quarantine_stays(struct kunit *test)
 	struct iommu_group *group = mdev->group;
 
 	/* What was to be tried again before does not count. */
-	mock_fail_quiet(mdev, -EAGAIN, 1);
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	use(test, a, mdev);
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_clear_quarantine(group));
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
-	expect_quarantine(test, group, "the devices are not known to be quiet");
+	expect_quarantine(test, group, "the devices are not known to be quiesced");
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, group));
-	expect_quarantine(test, group, "the devices are not known to be quiet");
+	expect_quarantine(test, group, "the devices are not known to be quiesced");
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 }
 
@@ -279,28 +279,28 @@ static void remove_device(struct mock_device *mdev)
 	mock_device_del(mdev);
 }
 
-static void device_goes_while_made_quiet(struct kunit *test)
+static void device_goes_while_quiesced(struct kunit *test)
 {
 	struct mock_device *first = mock_device(test, NULL);
 	struct mock_device *second = mock_device(test, first->group);
 	struct mock_owner *a = mock_owner(test, "a");
 	struct iommu_group *group = first->group;
 
-	/* What cannot be made quiet and is gone is in nobody's way. */
-	first->on_quiet = remove_device;
-	mock_fail_quiet(first, -EIO, 1);
+	/* What cannot be quiesced and is gone is in nobody's way. */
+	first->on_quiesce = remove_device;
+	mock_fail_quiesce(first, -EIO, 1);
 	use(test, a->owner, first);
 	expect_quarantine(test, group, NULL);
-	KUNIT_EXPECT_EQ(test, 1, first->quieted);
+	KUNIT_EXPECT_EQ(test, 1, first->quiesced);
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(second));
 
-	second->on_quiet = remove_device;
-	mock_fail_quiet(second, -EAGAIN, 1);
+	second->on_quiesce = remove_device;
+	mock_fail_quiesce(second, -EAGAIN, 1);
 	use(test, a->owner, second);
 	expect_quarantine(test, group, NULL);
-	KUNIT_EXPECT_EQ(test, 1, second->quieted);
+	KUNIT_EXPECT_EQ(test, 1, second->quiesced);
 	mock_owner_put(a);
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&a->released));
+	KUNIT_EXPECT_TRUE(test, mock_released(a));
 }
 
 static void last_device_goes_while_tried_again(struct kunit *test)
@@ -313,10 +313,10 @@ static void last_device_goes_while_tried_again(struct kunit *test)
 		struct iommu_group *group = mdev->group;
 		struct mock_device *again;
 
-		mock_fail_quiet(mdev, -EAGAIN, 1);
+		mock_fail_quiesce(mdev, -EAGAIN, 1);
 		use(test, a, mdev);
 		expect_quarantine(test, group, HAS_TO_WAIT);
-		mdev->on_quiet = remove_device;
+		mdev->on_quiesce = remove_device;
 		if (i == 0)
 			KUNIT_EXPECT_EQ(test, -ENODEV,
 					iommu_owner_claim_group(a, group));
@@ -325,7 +325,7 @@ static void last_device_goes_while_tried_again(struct kunit *test)
 					iommu_owner_reserve_group(a, group));
 		else
 			mock_viable(group);
-		KUNIT_EXPECT_EQ(test, 2, mdev->quieted);
+		KUNIT_EXPECT_EQ(test, 2, mdev->quiesced);
 		expect_quarantine(test, group, NULL);
 
 		again = mock_device(test, group);
@@ -334,7 +334,7 @@ static void last_device_goes_while_tried_again(struct kunit *test)
 	}
 }
 
-/* What others try while a device is made quiet again */
+/* What others try while a device is quiesced again */
 struct intruder {
 	struct iommu_owner *owner;
 	struct mock_driver *nic;
@@ -371,16 +371,16 @@ static void nobody_gets_a_group_that_is_tried_again(struct kunit *test)
 		.mdev = mock_device(test, mdev->group),
 	};
 
-	mock_fail_quiet(mdev, -EAGAIN, 2);
+	mock_fail_quiesce(mdev, -EAGAIN, 2);
 	use(test, a, mdev);
-	mdev->on_quiet = all_is_refused;
+	mdev->on_quiesce = all_is_refused;
 	mdev->data = &in;
 	/* One that does not help, and one that does */
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, 2, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 2, mdev->quiesced);
 	expect_quarantine(test, mdev->group, HAS_TO_WAIT);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, 3, mdev->quieted);
+	KUNIT_EXPECT_EQ(test, 3, mdev->quiesced);
 }
 
 static void add_device(struct mock_device *mdev)
@@ -398,9 +398,9 @@ static void handover_sees_a_device_that_came_meanwhile(struct kunit *test)
 	struct intruder in = {};
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(vfio, mdev));
-	mock_fail_quiet(mdev, -EAGAIN, 1);
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	use(test, a, mdev);
-	mdev->on_quiet = add_device;
+	mdev->on_quiesce = add_device;
 	mdev->data = &in;
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			iommu_owner_handover_device(a, &mdev->dev));
@@ -421,7 +421,7 @@ static void swap_devices(struct mock_device *mdev)
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(in->nic, in->late));
 }
 
-static void new_device_waits_until_the_old_is_quiet(struct kunit *test)
+static void new_device_waits_until_the_old_is_quiesced(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
@@ -430,43 +430,43 @@ static void new_device_waits_until_the_old_is_quiet(struct kunit *test)
 		.nic = mock_driver(test, "mock_nic", false),
 	};
 
-	mock_fail_quiet(mdev, -EAGAIN, 1);
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	use(test, a, mdev);
-	mdev->on_quiet = swap_devices;
+	mdev->on_quiesce = swap_devices;
 	mdev->data = &in;
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
-	KUNIT_EXPECT_EQ(test, 0, in.late->quieted);
+	KUNIT_EXPECT_EQ(test, 0, in.late->quiesced);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(in.nic, in.late));
 }
 
-static struct kunit_case quiet_cases[] = {
-	KUNIT_CASE(only_used_devices_are_made_quiet),
+static struct kunit_case quiesce_cases[] = {
+	KUNIT_CASE(only_used_devices_are_quiesced),
 	KUNIT_CASE(reset_device_is_left_alone),
 	KUNIT_CASE(use_outlives_a_reservation),
 	KUNIT_CASE(use_needs_an_owner),
 	KUNIT_CASE(no_use_begins_at_the_end),
-	KUNIT_CASE(not_quiet_is_quarantined),
+	KUNIT_CASE(not_quiesced_is_quarantined),
 	KUNIT_CASE(busy_device_is_tried_at_the_next_probe),
 	KUNIT_CASE(busy_device_is_tried_at_the_next_claim),
 	KUNIT_CASE(group_of_busy_device_is_viable),
 	KUNIT_CASE(reason_is_the_last_one),
 	KUNIT_CASE(asked_for_quarantine_stays),
-	KUNIT_CASE(device_goes_while_made_quiet),
+	KUNIT_CASE(device_goes_while_quiesced),
 	KUNIT_CASE(last_device_goes_while_tried_again),
 	KUNIT_CASE(nobody_gets_a_group_that_is_tried_again),
 	KUNIT_CASE(handover_sees_a_device_that_came_meanwhile),
-	KUNIT_CASE(new_device_waits_until_the_old_is_quiet),
+	KUNIT_CASE(new_device_waits_until_the_old_is_quiesced),
 	{}
 };
 
-static struct kunit_suite quiet_suite = {
-	.name = "iommu_owner_quiet",
+static struct kunit_suite quiesce_suite = {
+	.name = "iommu_owner_quiesce",
 	.suite_init = mock_suite_init,
 	.suite_exit = mock_suite_exit,
 	.init = mock_init,
 	.exit = mock_exit,
-	.test_cases = quiet_cases,
+	.test_cases = quiesce_cases,
 };
 
 /* Drivers that were refused */
@@ -599,7 +599,7 @@ static void end_of_the_wait_lets_all_probe(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
 	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&second->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&first->dev));
-	mock_fail_quiet(first, -EAGAIN, 1);
+	mock_fail_quiesce(first, -EAGAIN, 1);
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, first->group));
 	KUNIT_EXPECT_TRUE(test, stays_unbound(second));
 	KUNIT_EXPECT_EQ(test, 1, device_attach(&first->dev));
@@ -631,4 +631,4 @@ static struct kunit_suite reprobe_suite = {
 	.test_cases = reprobe_cases,
 };
 
-kunit_test_suites(&quiet_suite, &reprobe_suite);
+kunit_test_suites(&quiesce_suite, &reprobe_suite);

@@ -52,9 +52,9 @@ static int mark(struct device *dev, bool used)
  * iommu_owner_device_used() - User space gets access to a device
  * @dev: The device, in a group with an owner. The caller is its driver.
  *
- * At the end of the ownership the device is made quiet before anything else
+ * At the end of the ownership the device is quiesced before anything else
  * can use it. Who is refused must not give access: nobody would make the device
- * quiet afterwards. May be called for each user.
+ * quiesce it afterwards. May be called for each user.
  *
  * Context: May sleep. Takes the mutex of the group.
  * Return: 0; -ENODEV if @dev has no group; -ESTALE if the group has no owner, or
@@ -69,7 +69,7 @@ int iommu_owner_device_used(struct device *dev)
 EXPORT_SYMBOL_GPL(iommu_owner_device_used);
 
 /**
- * iommu_owner_device_quiet() - A device has been reset since its last use
+ * iommu_owner_device_quiesced() - A device has been reset since its last use
  * @dev: The device. The caller is its driver; user space has no access.
  *
  * Nothing is left to do for it when the ownership ends.
@@ -77,11 +77,11 @@ EXPORT_SYMBOL_GPL(iommu_owner_device_used);
  * Context: May sleep. Takes the mutex of the group.
  * Return: 0; -ENODEV if @dev has no group.
  */
-int iommu_owner_device_quiet(struct device *dev)
+int iommu_owner_device_quiesced(struct device *dev)
 {
 	return mark(dev, false);
 }
-EXPORT_SYMBOL_GPL(iommu_owner_device_quiet);
+EXPORT_SYMBOL_GPL(iommu_owner_device_quiesced);
 
 #ifdef CONFIG_PCI
 static noinline int reset_function(struct pci_dev *pdev, bool locked)
@@ -94,7 +94,7 @@ static noinline int reset_function(struct pci_dev *pdev, bool locked)
 }
 ALLOW_ERROR_INJECTION(reset_function, ERRNO);
 
-static int quiet_function(struct pci_dev *pdev, bool locked)
+static int quiesce_function(struct pci_dev *pdev, bool locked)
 {
 	bool pending;
 	u16 command;
@@ -116,17 +116,17 @@ static int quiet_function(struct pci_dev *pdev, bool locked)
 	return ret;
 }
 
-static int quiet_pci(struct device *dev, bool locked)
+static int quiesce_pci(struct device *dev, bool locked)
 {
 	int ret;
 
 	pm_runtime_get_sync(dev);
-	ret = quiet_function(to_pci_dev(dev), locked);
+	ret = quiesce_function(to_pci_dev(dev), locked);
 	pm_runtime_put(dev);
 	return ret;
 }
 #else
-static int quiet_pci(struct device *dev, bool locked)
+static int quiesce_pci(struct device *dev, bool locked)
 {
 	return 0;
 }
@@ -136,12 +136,12 @@ static int quiet_pci(struct device *dev, bool locked)
  * Turn off what @dev could do by itself. @locked: the caller has its lock,
  * which a reset needs. -EAGAIN: somebody else has it, try again later.
  */
-VISIBLE_IF_KUNIT int iommu_owner_quiet(struct device *dev, bool locked)
+VISIBLE_IF_KUNIT int iommu_owner_quiesce(struct device *dev, bool locked)
 {
-	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_quiet, dev, locked);
-	return dev_is_pci(dev) ? quiet_pci(dev, locked) : 0;
+	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_quiesce, dev, locked);
+	return dev_is_pci(dev) ? quiesce_pci(dev, locked) : 0;
 }
-EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quiet);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quiesce);
 
 struct group_device *iommu_owner_used_device(struct iommu_group *group)
 {
@@ -164,11 +164,11 @@ void iommu_owner_forget_use(struct iommu_group *group)
 }
 
 /*
- * Make all devices of @group quiet. The mutex is dropped meanwhile: the caller
+ * Quiesce all devices of @group. The mutex is dropped meanwhile: the caller
  * sees to it that no owner or driver gets the group. @locked is a device whose
  * lock the caller has, or NULL. Return what keeps the group in quarantine.
  */
-const char *iommu_owner_quiet_group(struct iommu_group *group,
+const char *iommu_owner_quiesce_group(struct iommu_group *group,
 				    struct device *locked)
 {
 	struct group_device *gdev;
@@ -181,9 +181,9 @@ const char *iommu_owner_quiet_group(struct iommu_group *group,
 	while ((gdev = iommu_owner_used_device(group))) {
 		dev = get_device(gdev->dev);
 		mutex_unlock(&group->mutex);
-		ret = iommu_owner_quiet(dev, dev == locked);
+		ret = iommu_owner_quiesce(dev, dev == locked);
 		if (ret)
-			dev_err(dev, "iommu-owner: cannot be made quiet: %d\n",
+			dev_err(dev, "iommu-owner: cannot be quiesced: %d\n",
 				ret);
 		mutex_lock(&group->mutex);
 		gdev = iommu_owner_find_device(group, dev);
@@ -197,7 +197,7 @@ const char *iommu_owner_quiet_group(struct iommu_group *group,
 		return NULL;
 	group->ownership.retry = ret == -EAGAIN;
 	return ret == -EAGAIN ? "a reset has to wait for another task" :
-				"a device cannot be made quiet";
+				"a device cannot be quiesced";
 }
 
 /*
@@ -225,16 +225,16 @@ const char *iommu_owner_attach_default(struct iommu_group *group)
 }
 
 /* The mutex is dropped meanwhile, but the quarantine stays: nobody gets the group. */
-void __iommu_owner_retry_quiet(struct iommu_group *group, struct device *locked)
+void __iommu_owner_retry_quiesce(struct iommu_group *group, struct device *locked)
 {
 	struct iommu_ownership *own = &group->ownership;
 	const char *reason;
 
 	lockdep_assert_held(&group->mutex);
 
-	own->quieting = true;
-	reason = iommu_owner_quiet_group(group, locked);
-	own->quieting = false;
+	own->quiescing = true;
+	reason = iommu_owner_quiesce_group(group, locked);
+	own->quiescing = false;
 	if (!reason)
 		reason = iommu_owner_attach_default(group);
 	if (reason != own->quarantine) {
@@ -250,7 +250,7 @@ void __iommu_owner_retry_quiet(struct iommu_group *group, struct device *locked)
  * @owner: The owner.
  * @group: The group; the caller has a reference.
  *
- * For an owner whose devices could not be made quiet. All its claims and its
+ * For an owner whose devices could not be quiesced. All its claims and its
  * reservation are gone afterwards, DMA is blocked and no driver binds until
  * iommu_owner_clear_quarantine().
  *
@@ -271,7 +271,7 @@ int iommu_owner_quarantine_group(struct iommu_owner *owner,
 	} else if (own->owner != owner) {
 		ret = -EACCES;
 	} else {
-		own->quarantine = "the devices are not known to be quiet";
+		own->quarantine = "the devices are not known to be quiesced";
 		iommu_owner_begin_end(&section, IOMMU_OWNER_REASON_RELEASED);
 	}
 	iommu_owner_end(&section);
@@ -287,7 +287,7 @@ EXPORT_SYMBOL_GPL(iommu_owner_quarantine_group);
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EINVAL if @group is not in quarantine; -EBUSY if another task is
- * making its devices quiet now, or a lease keeps the default domain away; or the
+ * quiescing its devices now, or a lease keeps the default domain away; or the
  * error of the IOMMU driver that could not attach the default domain: the
  * quarantine goes on.
  */
@@ -298,7 +298,7 @@ int iommu_owner_clear_quarantine(struct iommu_group *group)
 	int ret = -EINVAL;
 
 	iommu_owner_begin(&section, group);
-	if (own->quieting) {
+	if (own->quiescing) {
 		ret = -EBUSY;
 	} else if (own->quarantine && !own->owner &&
 		   iommu_owner_lease_refuses_default(group)) {
