@@ -21,8 +21,6 @@
 
 #include "vfio.h"
 
-#define VFIO_REVOKE_TIMEOUT	(5 * HZ)
-
 static void zap_mappings(struct vfio_device_file *df)
 {
 	unmap_mapping_range(df->device->inode->i_mapping, 0, 0, true);
@@ -67,11 +65,12 @@ static void close_revoked(struct work_struct *work)
 	if (df->group)
 		vfio_group_revoke_container(df->group);
 	vfio_df_unregister(df);
+	iommu_owner_watch_drained(&df->end_watch);
 	complete_all(&df->closed);
 }
 
-static int df_ended(struct iommu_owner_watch *watch,
-		    const struct iommu_owner_end *end)
+static int df_shut(struct iommu_owner_watch *watch,
+		   const struct iommu_owner_end *end)
 {
 	struct vfio_device_file *df =
 		container_of(watch, struct vfio_device_file, end_watch);
@@ -86,12 +85,11 @@ static int df_ended(struct iommu_owner_watch *watch,
 	zap_mappings(df);
 	if (atomic_add_return(VFIO_DF_SHUT, &df->active) == VFIO_DF_SHUT)
 		vfio_df_close_later(df);
-	return wait_for_completion_timeout(&df->closed, VFIO_REVOKE_TIMEOUT) ?
-		0 : -EBUSY;
+	return -EINPROGRESS;
 }
 
 static const struct iommu_owner_watch_ops df_watch_ops = {
-	.ended = df_ended,
+	.shut = df_shut,
 };
 
 void vfio_df_init(struct vfio_device_file *df)
@@ -200,7 +198,7 @@ void vfio_file_leave(struct file *file)
 {
 	struct vfio_device_file *df = file->private_data;
 
-	/* Paired with df_ended(), which may wait in vain for another operation */
+	/* Paired with df_shut(), which may wait in vain for another operation */
 	smp_mb();
 	if (READ_ONCE(df->revoked))
 		zap_mappings(df);

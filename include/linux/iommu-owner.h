@@ -45,19 +45,21 @@ enum iommu_owner_watch_class {
 struct iommu_owner_watch;
 
 /**
- * struct iommu_owner_watch_ops - What a watch is told
- * @ended: An ownership has ended: DMA is blocked and stays so until all watches
- *	have returned. Called once for each end, also for several groups at a
- *	time, and with locks of who released the group, if @end says released.
- *	An error says that user space may still have access to a device: the
- *	group goes into quarantine.
+ * struct iommu_owner_watch_ops - Notifications of a watch
+ * @shut: An ownership ends: DMA is blocked and stays so. Take away what user
+ *	space has of the group, without waiting for user space, for an operation,
+ *	or for a lock that an operation has. Called once for each end, also for
+ *	several groups at a time, and with locks of the caller that released the
+ *	group if @end says released. Return 0 if nothing is left, or
+ *	-EINPROGRESS: then iommu_owner_watch_drained() follows, which may come
+ *	first. Only for a watch of one group. Optional.
  * @claimed: The owner has claimed a group. Optional.
  *
  * In process context, with no lock of the IOMMU core held.
  */
 struct iommu_owner_watch_ops {
-	int (*ended)(struct iommu_owner_watch *watch,
-		     const struct iommu_owner_end *end);
+	int (*shut)(struct iommu_owner_watch *watch,
+		    const struct iommu_owner_end *end);
 	void (*claimed)(struct iommu_owner_watch *watch);
 };
 
@@ -80,24 +82,27 @@ struct iommu_owner_vm {
  * @ops: Callbacks.
  * @class: When in the order.
  * @vm: The VM that the owner is associated with by this watch, or NULL.
- * @group: The group to be told of, or NULL for all. Only compared.
+ * @group: The only group that matters, or NULL. Must stay until the watch has
+ *	drained.
  * @owner: The owner that is watched, with a reference, or NULL. This and what
  *	follows is private to the core.
  * @node: Entry in the watches of @owner.
  * @number: In the order in which watches of @owner came.
  * @users: Callbacks that run now.
  * @dead: No callback may start.
+ * @draining: User space may still have access through what the watch stands for.
  */
 struct iommu_owner_watch {
 	const struct iommu_owner_watch_ops *ops;
 	enum iommu_owner_watch_class class;
 	const struct iommu_owner_vm *vm;
-	const struct iommu_group *group;
+	struct iommu_group *group;
 	struct iommu_owner *owner;
 	struct list_head node;
 	u64 number;
 	unsigned int users;
 	bool dead;
+	bool draining;
 };
 
 /**
@@ -285,11 +290,13 @@ int iommu_owner_clear_quarantine(struct iommu_group *group);
 
 int iommu_owner_device_used(struct device *dev);
 int iommu_owner_device_quiesced(struct device *dev);
+void iommu_owner_retry_device(struct device *dev);
 
 int iommu_owner_watch(struct iommu_owner *owner,
 		      struct iommu_owner_watch *watch);
 void iommu_owner_unwatch(struct iommu_owner_watch *watch);
-void iommu_owner_revoke(struct iommu_owner *owner);
+void iommu_owner_watch_drained(struct iommu_owner_watch *watch);
+int iommu_owner_revoke(struct iommu_owner *owner);
 bool iommu_owner_revoked(struct iommu_owner *owner);
 
 void iommu_owner_register_provider(struct iommu_owner_provider *provider);
@@ -413,6 +420,10 @@ static inline int iommu_owner_device_quiesced(struct device *dev)
 	return -ENODEV;
 }
 
+static inline void iommu_owner_retry_device(struct device *dev)
+{
+}
+
 static inline int iommu_owner_watch(struct iommu_owner *owner,
 				    struct iommu_owner_watch *watch)
 {
@@ -423,8 +434,14 @@ static inline void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 {
 }
 
-static inline void iommu_owner_revoke(struct iommu_owner *owner)
+static inline void
+iommu_owner_watch_drained(struct iommu_owner_watch *watch)
 {
+}
+
+static inline int iommu_owner_revoke(struct iommu_owner *owner)
+{
+	return -ENODEV;
 }
 
 static inline bool iommu_owner_revoked(struct iommu_owner *owner)

@@ -8,6 +8,7 @@
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
+#include <linux/init.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -80,17 +81,21 @@ static void tell(struct iommu_owner *owner, struct iommu_owner_event *event)
 	wake_up_interruptible_all(&owner->wait);
 }
 
-/* As iommu_owner_token_event() */
-void __iommu_owner_token_event(struct iommu_owner *owner,
-			       enum iommu_owner_event_type type,
-			       struct iommu_group *group, struct device *dev,
-			       enum iommu_owner_reason reason)
+/* As iommu_owner_event() */
+static void event_send(struct iommu_owner *owner,
+		       enum iommu_owner_event_type type,
+		       struct iommu_group *group, struct device *dev,
+		       enum iommu_owner_reason reason)
 {
 	struct iommu_owner_event event = {
 		.type = type,
 		.group = -1,
 		.reason = reason,
 	};
+
+	/* A token that is opened now cannot know that this was later */
+	if (list_empty_careful(&owner->tokens))
+		return;
 
 	event.time = ktime_get_ns();
 	event.pid = task_tgid_nr(current);
@@ -105,8 +110,8 @@ void __iommu_owner_token_event(struct iommu_owner *owner,
 }
 
 /* The host was refused a device of @owner. The mutex of its group is held. */
-void iommu_owner_token_access(struct iommu_owner *owner,
-			      const struct iommu_owner_access *access)
+static void event_access(struct iommu_owner *owner,
+			 const struct iommu_owner_access *access)
 {
 	struct iommu_owner_event event = {
 		.type = IOMMU_OWNER_EVENT_ACCESS_REFUSED,
@@ -222,3 +227,15 @@ __poll_t iommu_owner_events_poll(struct iommu_owner_token *token,
 		mask |= EPOLLHUP;
 	return mask;
 }
+
+static struct iommu_owner_concept event_concept = {
+	.event = event_send,
+	.access = event_access,
+};
+
+static int __init event_init(void)
+{
+	iommu_owner_add_concept(&event_concept);
+	return 0;
+}
+core_initcall(event_init);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shut the host's raw ways to the devices of a group, and tell who tried them
+ * Shut the host's raw access paths to the devices of a group, and report who tried
+ * them
  */
+#include <linux/cleanup.h>
 #include <linux/device.h>
+#include <linux/init.h>
 #include <linux/iommu.h>
 #include <linux/pci.h>
 #include <linux/pci-gate.h>
 
 #include <trace/events/iommu_owner.h>
 
-#include "owner.h"
+#include "report.h"
 
-void iommu_owner_gate_device(struct iommu_group *group, struct device *dev,
-			     bool gated)
+static void gate_device(struct device *dev, bool gated)
 {
-	lockdep_assert_held(&group->mutex);
-
 	if (!dev_is_pci(dev))
 		return;
 	if (gated)
@@ -24,16 +24,33 @@ void iommu_owner_gate_device(struct iommu_group *group, struct device *dev,
 		pci_gate_open(to_pci_dev(dev));
 }
 
-void iommu_owner_gate_group(struct iommu_group *group, bool gated)
+static void gate_state(struct iommu_group *group, enum iommu_owner_state old)
 {
+	bool gated = iommu_owner_state_is_gated(group->ownership.state);
 	struct group_device *gdev;
 
+	lockdep_assert_held(&group->mutex);
+
+	if (gated == iommu_owner_state_is_gated(old))
+		return;
 	for_each_group_device(group, gdev)
-		iommu_owner_gate_device(group, gdev->dev, gated);
+		gate_device(gdev->dev, gated);
+}
+
+static void gate_joined(struct iommu_group *group, struct device *dev)
+{
+	if (iommu_owner_state_is_gated(group->ownership.state))
+		gate_device(dev, true);
+}
+
+static void gate_left(struct iommu_group *group, struct device *dev)
+{
+	if (iommu_owner_state_is_gated(group->ownership.state))
+		gate_device(dev, false);
 }
 
 /**
- * iommu_owner_report_access() - Tell of an access to a device of an owner
+ * iommu_owner_report_access() - Report a raw access to a device of an owner
  * @access: The access; what it points to is referenced by the caller.
  *
  * In the log and by tracepoint, and to the tokens of the owner if the access was
@@ -45,21 +62,34 @@ void iommu_owner_report_access(const struct iommu_owner_access *access)
 {
 	struct iommu_group *group = access->group;
 	const struct iommu_ownership *own = &group->ownership;
+	char why[IOMMU_OWNER_DESCRIPTION];
 	enum iommu_owner_state state;
 
 	guard(mutex)(&group->mutex);
 	state = iommu_owner_group_state(group);
 	trace_iommu_owner_access(group->id, dev_name(access->dev), access->path,
 				 access->comm, access->pid, access->refused,
-				 state, iommu_owner_group_holder(group),
-				 own->pid);
+				 state, iommu_owner_group_owner(group),
+				 pid_nr(own->pid));
+	iommu_owner_describe(group, why, sizeof(why));
 	dev_warn_ratelimited(access->dev,
-			     "iommu-owner: %s by %s (pid %d) %s: group %d has %s owner %s (%s, pid %d)\n",
+			     "iommu-owner: %s by %s (pid %d) %s: group %d %s\n",
 			     access->path, access->comm, access->pid,
-			     access->refused ? "refused" : "let through",
-			     group->id, iommu_owner_state_name(state),
-			     iommu_owner_group_holder(group),
-			     own->owner ? own->comm : "-", own->pid);
+			     access->refused ? "refused" : "allowed",
+			     group->id, why);
 	if (own->owner && access->refused)
-		iommu_owner_token_access(own->owner, access);
+		iommu_owner_access(own->owner, access);
 }
+
+static struct iommu_owner_concept gate_concept = {
+	.state = gate_state,
+	.joined = gate_joined,
+	.left = gate_left,
+};
+
+static int __init gate_init(void)
+{
+	iommu_owner_add_concept(&gate_concept);
+	return 0;
+}
+core_initcall(gate_init);

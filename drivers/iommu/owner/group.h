@@ -4,86 +4,129 @@
 #define __IOMMU_OWNER_GROUP_H
 
 #include <linux/iommu-owner.h>
+#include <linux/list.h>
+#include <linux/workqueue.h>
 
 struct attribute_group;
 struct group_device;
 
 /**
- * struct iommu_ownership - Who has a group
- * @owner: The owner, with a reference; NULL while the group is the kernel's.
- * @node: Entry in the groups of @owner, until the ownership begins to end.
+ * enum iommu_owner_quarantine - Why a group is in quarantine
+ * @IOMMU_OWNER_QUARANTINE_NONE: It is not.
+ * @IOMMU_OWNER_QUARANTINE_DMA: The blocking domain could not be attached.
+ * @IOMMU_OWNER_QUARANTINE_ACCESS: A watch has not drained yet. Ends by itself
+ *	when it has.
+ * @IOMMU_OWNER_QUARANTINE_BUSY: A device could not be reset because another
+ *	task has its lock. Tried again.
+ * @IOMMU_OWNER_QUARANTINE_NO_ANSWER: A device does not answer or does not
+ *	resume. Tried again.
+ * @IOMMU_OWNER_QUARANTINE_DEVICE: A device could not be quiesced.
+ * @IOMMU_OWNER_QUARANTINE_LEASE: A lease does not allow the default domain.
+ *	Tried again when a lease goes.
+ * @IOMMU_OWNER_QUARANTINE_MEMORY: No memory for the default domain. Tried again.
+ * @IOMMU_OWNER_QUARANTINE_DOMAIN: The default domain could not be attached.
+ * @IOMMU_OWNER_QUARANTINE_OWNER: The owner has asked for it.
+ */
+enum iommu_owner_quarantine {
+	IOMMU_OWNER_QUARANTINE_NONE,
+	IOMMU_OWNER_QUARANTINE_DMA,
+	IOMMU_OWNER_QUARANTINE_ACCESS,
+	IOMMU_OWNER_QUARANTINE_BUSY,
+	IOMMU_OWNER_QUARANTINE_NO_ANSWER,
+	IOMMU_OWNER_QUARANTINE_DEVICE,
+	IOMMU_OWNER_QUARANTINE_LEASE,
+	IOMMU_OWNER_QUARANTINE_MEMORY,
+	IOMMU_OWNER_QUARANTINE_DOMAIN,
+	IOMMU_OWNER_QUARANTINE_OWNER,
+};
+
+/**
+ * struct iommu_ownership - The ownership of a group
+ * @state: KERNEL, USER, RESERVED, ENDING or QUARANTINE, changed by
+ *	iommu_owner_set_state() only. PRIVATE is never stored: it is KERNEL with
+ *	a domain that a driver has attached.
+ * @reported: The state that was reported last, PRIVATE included.
+ * @quarantine: The reason in state QUARANTINE. Before, in ENDING, what is known
+ *	to prevent the return of the group.
+ * @owner: The owner, with a reference, in USER, RESERVED and ENDING; else NULL.
+ * @node: Entry in the groups of @owner in USER and RESERVED, and in those of a
+ *	&struct iommu_owner_teardown in ENDING.
  * @generation: Moves with every change of what a report shows.
- * @told: The state that the last uevent told.
- * @claims: Claims of @owner. Zero with an @owner: the group is reserved.
+ * @claims: Claims of @owner; not zero in USER only.
  * @attaches: Shared attaches of the current domain by @owner.
- * @pid: Process that claimed or reserved the group first.
+ * @pid: Process that claimed or reserved the group first, with a reference.
  * @comm: Command of that process.
- * @quarantine: Why DMA stays blocked and no driver binds, or NULL. With an
- *	@owner only while its ownership ends.
  * @reserved: @owner keeps the group when its last claim goes.
- * @ending: DMA is blocked for good, but @owner has not gone yet: watches are
- *	told, devices are quiesced.
- * @retry: In quarantine only because a device was in use by another task, for
- *	want of memory, or for a lease.
- * @quiescing: That is tried again now, with the mutex dropped: @quarantine stays.
- * @lease: What the kernel, locked down, demands of @owner.
+ * @quiescer: The task that quiesces devices with the mutex dropped, in ENDING or
+ *	QUARANTINE; or NULL.
+ * @draining: Watches through which user space may still have access. Protected
+ *	by the lock of their owner.
+ * @retry: Ends a quarantine when its reason has gone.
+ * @retry_delay: Time until @retry runs again, in jiffies.
+ * @uevent: Sends the uevent for @reported.
+ * @lease: The lease that lockdown requires of @owner.
  * @leases: That one and those of others.
  * @required: The bits that @leases require. Also read without the mutex.
- * @traced: The bits that the last tracepoint told.
- * @gated: The host's raw ways to the devices are shut.
+ * @traced: The bits that the last tracepoint reported.
  *
  * Protected by the mutex of the group. The kernel's own use is not counted
  * here: it is the set of devices in the group that have a driver recorded.
  */
 struct iommu_ownership {
+	enum iommu_owner_state state;
+	enum iommu_owner_state reported;
+	enum iommu_owner_quarantine quarantine;
 	struct iommu_owner *owner;
 	struct list_head node;
 	u64 generation;
-	enum iommu_owner_state told;
 	unsigned int claims;
 	unsigned int attaches;
-	pid_t pid;
+	struct pid *pid;
 	char comm[TASK_COMM_LEN];
-	const char *quarantine;
 	bool reserved;
-	bool ending;
-	bool retry;
-	bool quiescing;
+	struct task_struct *quiescer;
+	unsigned int draining;
+	struct delayed_work retry;
+	unsigned long retry_delay;
+	struct work_struct uevent;
 	struct iommu_owner_lease lease;
 	struct hlist_head leases;
 	u32 required;
 	u32 traced;
-	bool gated;
 };
 
 /**
- * struct iommu_owner_section - A critical section that may change an ownership
- * @group: The group; its mutex is held from begin to end, but for the time in
- *	which watches are told and devices are quiesced.
- * @reason: Why the ownership of @ended ends.
- * @ended: Owner whose ownership the section ends.
- * @watched: Number of the last watch of @ended that is told.
- * @claimed: Owner that has claimed the group in this section.
+ * struct iommu_owner_teardown - Ownerships of one owner that end together
+ * @owner: The owner.
+ * @reason: Why they end.
+ * @groups: The &struct iommu_ownership that are ending, each with a reference
+ *	to its group.
+ * @watched: Number of the last watch of @owner that is notified.
  */
-struct iommu_owner_section {
-	struct iommu_group *group;
+struct iommu_owner_teardown {
+	struct iommu_owner *owner;
 	enum iommu_owner_reason reason;
-	struct iommu_owner *ended;
+	struct list_head groups;
 	u64 watched;
-	struct iommu_owner *claimed;
 };
 
-void iommu_owner_begin(struct iommu_owner_section *section,
-		       struct iommu_group *group);
-void iommu_owner_end(struct iommu_owner_section *section);
-
+/* state.c */
+void iommu_owner_init_group(struct iommu_group *group);
+void iommu_owner_lock(struct iommu_group *group);
+void iommu_owner_unlock(struct iommu_group *group);
 void iommu_owner_changed(struct iommu_group *group);
 int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner);
 bool iommu_owner_group_busy(struct iommu_group *group);
 bool iommu_owner_dma_blocked(struct iommu_group *group);
-void iommu_owner_device_added(struct iommu_group *group);
-void iommu_owner_device_removed(struct iommu_owner_section *section,
-				struct device *dev);
+void iommu_owner_device_joining(struct iommu_group *group,
+				struct group_device *gdev);
+void iommu_owner_device_joined(struct iommu_group *group,
+			       struct group_device *gdev);
+
+/* end.c */
+void iommu_owner_device_left(struct iommu_owner_teardown *teardown,
+			     struct iommu_group *group, struct device *dev);
+void iommu_owner_finish(struct iommu_owner_teardown *teardown);
 
 /* lease.c; a refusal is logged */
 bool iommu_owner_lease_refuses(struct iommu_group *group, u32 bits,
@@ -92,9 +135,8 @@ bool iommu_owner_lease_refuses_domain(struct iommu_group *group,
 				      const struct iommu_domain *domain);
 bool iommu_owner_lease_refuses_type(struct iommu_group *group,
 				    unsigned int type);
-bool iommu_owner_lease_refuses_default(struct iommu_group *group);
-void iommu_owner_hold_out(struct iommu_group *group, struct group_device *gdev);
 
+/* sysfs.c */
 extern const struct attribute_group iommu_owner_attr_group;
 
 #endif /* __IOMMU_OWNER_GROUP_H */

@@ -215,7 +215,8 @@ static void look_blockers(struct list *list, struct iommu_group *group,
 	struct group_device *gdev;
 	struct iommu_owner_device_info *info;
 
-	if (group->ownership.owner == data && !group->ownership.ending)
+	if (group->ownership.owner == data &&
+	    group->ownership.state != IOMMU_OWNER_STATE_ENDING)
 		return;
 	for_each_group_device(group, gdev) {
 		const struct device_driver *driver =

@@ -26,7 +26,7 @@
 #include <linux/sysfs.h>
 #include <trace/events/iommu_owner.h>
 
-#include "owner.h"
+#include "isolation.h"
 
 static bool trust_ats;
 module_param(trust_ats, bool, 0444);
@@ -79,78 +79,48 @@ u32 iommu_owner_domain_bits(const struct iommu_domain *domain)
 	}
 }
 
-static bool ats_trusted(struct pci_dev *pdev)
+/* Does the administrator trust @dev, of the PCI bus, with ATS? */
+bool iommu_owner_ats_trusted(struct device *dev)
 {
-	return trust_ats && !pdev->untrusted;
+	return trust_ats && !to_pci_dev(dev)->untrusted;
 }
 
 #ifdef CONFIG_PCI
 #define REDIRECT	(PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
 
 /* Like a bus of its own: who is below it shares the group in any case */
-static bool bridge_to_pci(struct pci_dev *port)
+static bool isolation_bridge_to_pci(struct pci_dev *port)
 {
 	return !pci_is_pcie(port) ||
 	       pci_pcie_type(port) == PCI_EXP_TYPE_PCI_BRIDGE;
 }
 
-static bool redirected(struct pci_dev *pdev)
+static bool isolation_redirected(struct pci_dev *pdev)
 {
 	struct pci_dev *port = pci_upstream_bridge(pdev);
 
-	while (port && bridge_to_pci(port))
+	while (port && isolation_bridge_to_pci(port))
 		port = pci_upstream_bridge(port);
 	return !port || pci_acs_path_enabled(port, NULL, REDIRECT);
 }
 
-static u32 pci_bits(struct device *dev)
+static u32 isolation_pci_bits(struct device *dev)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
 	u32 bits = 0;
 
-	if (redirected(pdev))
+	if (isolation_redirected(pdev))
 		bits |= IOMMU_OWNER_ISO_ACS;
-	if (!pdev->ats_enabled || ats_trusted(pdev))
+	if (!pdev->ats_enabled || iommu_owner_ats_trusted(dev))
 		bits |= IOMMU_OWNER_ISO_ATS;
 	return bits;
 }
 #else
-static u32 pci_bits(struct device *dev)
+static u32 isolation_pci_bits(struct device *dev)
 {
 	return 0;
 }
 #endif
-
-/**
- * iommu_owner_refuses_ats() - Has a device to go without ATS?
- * @dev: The device, of the PCI bus. The caller is its IOMMU driver.
- *
- * A yes is logged.
- *
- * Context: Any. The caller has the mutex of the group or, as long as @dev has
- * none, is probing it.
- * Return: true if a lease of its group requires that ATS is off, and the
- * administrator does not trust the device with it.
- */
-bool iommu_owner_refuses_ats(struct device *dev)
-{
-	struct iommu_group *group = dev->iommu_group;
-
-	/*
-	 * An attach has the mutex, and so has who takes a lease: it sees what
-	 * the attach has done. But for the attach that a crash kernel defers,
-	 * which no lease knows of as long as the old translation goes on.
-	 * A device without a group is looked at when it joins one.
-	 */
-	if (!group ||
-	    !(READ_ONCE(group->ownership.required) & IOMMU_OWNER_ISO_ATS) ||
-	    ats_trusted(to_pci_dev(dev)))
-		return false;
-
-	iommu_owner_report_lease(group, IOMMU_OWNER_ISO_ATS, "ATS");
-	return true;
-}
-EXPORT_SYMBOL_GPL(iommu_owner_refuses_ats);
 
 /*
  * What the interrupts and the bus of @dev hold. There is no ATS and no way
@@ -164,14 +134,14 @@ VISIBLE_IF_KUNIT u32 iommu_owner_bus_bits(struct device *dev)
 	if (msi_device_has_isolated_msi(dev))
 		bits |= IOMMU_OWNER_ISO_ISOLATED_MSI;
 	if (dev_is_pci(dev))
-		bits |= pci_bits(dev);
+		bits |= isolation_pci_bits(dev);
 	else
 		bits |= IOMMU_OWNER_ISO_ACS | IOMMU_OWNER_ISO_ATS;
 	return bits;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_bus_bits);
 
-static bool has_direct(struct device *dev)
+static bool isolation_has_direct(struct device *dev)
 {
 	struct iommu_resv_region *region;
 	bool direct = dev->iommu->require_direct;
@@ -191,27 +161,22 @@ u32 iommu_owner_device_bits(struct device *dev)
 
 	if (!dev->iommu || !dev->iommu->iommu_dev)
 		return bits;
-	if (!has_direct(dev))
+	if (!isolation_has_direct(dev))
 		bits |= IOMMU_OWNER_ISO_NO_DIRECT;
 	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY))
 		bits |= IOMMU_OWNER_ISO_SNOOP;
 	return bits;
 }
 
-static bool kernel_driver(struct iommu_group *group)
+static bool isolation_has_sibling(struct iommu_group *group)
 {
-	struct group_device *gdev;
-
 	/* A driver that has handed its use over cannot use it now */
-	if (iommu_owner_dma_blocked(group))
+	if (group->ownership.owner || iommu_owner_dma_blocked(group))
 		return false;
-	for_each_group_device(group, gdev)
-		if (gdev->driver)
-			return true;
-	return false;
+	return iommu_owner_kernel_user(group, NULL);
 }
 
-/* What @group holds now. A device that is held out reaches nothing. */
+/* What @group holds now. A device that is blocked on its own reaches nothing. */
 u32 iommu_owner_group_bits(struct iommu_group *group)
 {
 	u32 bits = iommu_owner_domain_bits(group->domain);
@@ -221,14 +186,14 @@ u32 iommu_owner_group_bits(struct iommu_group *group)
 
 	if (list_empty(&group->devices))
 		return 0;
-	if (!kernel_driver(group))
+	if (!isolation_has_sibling(group))
 		bits |= IOMMU_OWNER_ISO_NO_SIBLING;
 	if (group->ownership.owner || xa_empty(&group->pasid_array))
 		bits |= IOMMU_OWNER_ISO_NO_FOREIGN_PASID;
 
 	bits |= IOMMU_OWNER_ISO_DEVICE;
 	for_each_group_device(group, gdev) {
-		if (gdev->held_out)
+		if (gdev->blocked)
 			continue;
 		bits &= ~IOMMU_OWNER_ISO_DEVICE |
 			iommu_owner_device_bits(gdev->dev);
@@ -272,8 +237,7 @@ int iommu_owner_isolation(struct device *dev,
 }
 EXPORT_SYMBOL_GPL(iommu_owner_isolation);
 
-/* Something has changed; only with the tracepoint on it is asked what. */
-void iommu_owner_trace_isolation(struct iommu_group *group)
+static void isolation_changed(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
 	u32 bits = iommu_owner_group_bits(group);
@@ -287,14 +251,13 @@ void iommu_owner_trace_isolation(struct iommu_group *group)
 	own->traced = bits;
 }
 
-ssize_t iommu_owner_isolation_show(struct iommu_group *group, char *buf)
-{
-	char held[IOMMU_OWNER_ISO_NAMES], missing[IOMMU_OWNER_ISO_NAMES];
-	struct iommu_owner_isolation_report report;
+static struct iommu_owner_concept isolation_concept = {
+	.changed = isolation_changed,
+};
 
-	iommu_owner_isolation_of(group, &report);
-	iommu_owner_isolation_names(report.held, held, sizeof(held));
-	iommu_owner_isolation_names(report.missing, missing, sizeof(missing));
-	return sysfs_emit(buf, "held:%s%s\nmissing:%s%s\n",
-			  *held ? " " : "", held, *missing ? " " : "", missing);
+static int __init isolation_init(void)
+{
+	iommu_owner_add_concept(&isolation_concept);
+	return 0;
 }
+core_initcall(isolation_init);

@@ -19,7 +19,10 @@
 #include <linux/security.h>
 #include <linux/spinlock.h>
 
-#include "owner.h"
+#include "isolation.h"
+#include "lease.h"
+#include "quiesce.h"
+#include "report.h"
 
 /*
  * With the mutex of the group, protects its leases and what they require: each
@@ -29,7 +32,7 @@ static DEFINE_SPINLOCK(lease_lock);
 /* Those, of all groups, that require isolated interrupts */
 static HLIST_HEAD(msi_leases);
 
-static void require(struct iommu_ownership *own)
+static void lease_update_required(struct iommu_ownership *own)
 {
 	struct iommu_owner_lease *lease;
 	u32 required = 0;
@@ -41,7 +44,7 @@ static void require(struct iommu_ownership *own)
 	WRITE_ONCE(own->required, required);
 }
 
-static void add_lease(struct iommu_group *group,
+static void lease_add(struct iommu_group *group,
 		      struct iommu_owner_lease *lease)
 {
 	lockdep_assert_held(&group->mutex);
@@ -50,10 +53,10 @@ static void add_lease(struct iommu_group *group,
 	hlist_add_head(&lease->node, &group->ownership.leases);
 	if (lease->required & IOMMU_OWNER_ISO_ISOLATED_MSI)
 		hlist_add_head(&lease->msi_node, &msi_leases);
-	require(&group->ownership);
+	lease_update_required(&group->ownership);
 }
 
-static void del_lease(struct iommu_group *group,
+static void lease_del(struct iommu_group *group,
 		      struct iommu_owner_lease *lease)
 {
 	lockdep_assert_held(&group->mutex);
@@ -64,11 +67,11 @@ static void del_lease(struct iommu_group *group,
 	hlist_del_init(&lease->node);
 	hlist_del_init(&lease->msi_node);
 	lease->required = 0;
-	require(&group->ownership);
+	lease_update_required(&group->ownership);
 }
 
 /* Take @lease, but no reference to @group. */
-static int take_lease(struct iommu_group *group, u32 required,
+static int lease_acquire(struct iommu_group *group, u32 required,
 		      const char *holder, struct iommu_owner_lease *lease)
 {
 	int ret;
@@ -87,34 +90,34 @@ static int take_lease(struct iommu_group *group, u32 required,
 	}
 	lease->holder = holder;
 	lease->required = required;
-	add_lease(group, lease);
+	lease_add(group, lease);
 	return 0;
 }
 
 /* What @dev lacks and a lease of @group requires of every device */
-static u32 lacks(struct iommu_group *group, struct device *dev)
+static u32 lease_missing(struct iommu_group *group, struct device *dev)
 {
 	u32 required = group->ownership.required & IOMMU_OWNER_ISO_DEVICE;
 
 	return required ? required & ~iommu_owner_device_bits(dev) : 0;
 }
 
-/* Let a device of @group in that no lease holds out any more. */
-static void let_in(struct iommu_group *group, struct group_device *gdev)
+/* Attach a device of @group that no lease keeps blocked any more. */
+static void lease_admit(struct iommu_group *group, struct group_device *gdev)
 {
 	int ret;
 
-	gdev->held_out = lacks(group, gdev->dev);
-	if (gdev->held_out)
+	gdev->missing = lease_missing(group, gdev->dev);
+	if (gdev->missing)
 		return;
-	ret = __iommu_group_attach_device(group, gdev->dev);
+	ret = __iommu_group_attach_device(group, gdev);
 	if (ret)
 		dev_err(gdev->dev, "iommu-owner: cannot be attached: %d\n",
 			ret);
 }
 
-/* What a lease has kept away may come now. */
-static void leases_changed(struct iommu_group *group)
+/* What a lease has kept waiting goes on. */
+static void lease_changed(struct iommu_group *group)
 {
 	struct group_device *gdev;
 
@@ -122,22 +125,8 @@ static void leases_changed(struct iommu_group *group)
 
 	iommu_owner_changed(group);
 	for_each_group_device(group, gdev)
-		if (gdev->held_out)
-			let_in(group, gdev);
-}
-
-/* The default domain that a lease has kept away from a group without owner */
-static void restore_default(struct iommu_group *group)
-{
-	lockdep_assert_held(&group->mutex);
-
-	if (list_empty(&group->devices) || iommu_owner_dma_blocked(group) ||
-	    group->domain != group->blocking_domain ||
-	    iommu_owner_lease_refuses_default(group))
-		return;
-	if (__iommu_group_set_domain_internal(group, group->default_domain, 0))
-		pr_err("group %d: the default domain cannot be attached\n",
-		       group->id);
+		if (gdev->missing)
+			lease_admit(group, gdev);
 }
 
 /**
@@ -174,61 +163,34 @@ int iommu_owner_isolation_lease(struct device *dev, u32 required,
 		return -ENODEV;
 
 	guard(mutex)(&group->mutex);
-	ret = take_lease(group, required, holder, lease);
+	ret = lease_acquire(group, required, holder, lease);
 	if (!ret)
 		lease->group = iommu_group_ref_get(group);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_owner_isolation_lease);
 
-/**
- * iommu_owner_isolation_put() - The group need not stay isolated any more
- * @lease: The lease; nothing happens if it has not been taken.
- *
- * What the lease has kept waiting goes on, unless another lease is in its way.
- *
- * Context: May sleep. Takes the mutex of the group.
- */
-void iommu_owner_isolation_put(struct iommu_owner_lease *lease)
-{
-	struct iommu_group *group = lease->group;
-	struct iommu_owner_section section;
-
-	if (!group)
-		return;
-
-	iommu_owner_begin(&section, group);
-	del_lease(group, lease);
-	leases_changed(group);
-	iommu_owner_retry_quiesce(group, NULL);
-	restore_default(group);
-	if (!iommu_owner_dma_blocked(group))
-		iommu_owner_reprobe(group);
-	iommu_owner_end(&section);
-	lease->group = NULL;
-	iommu_group_put(group);
-}
-EXPORT_SYMBOL_GPL(iommu_owner_isolation_put);
-
-/* The last device has left @group. */
-void iommu_owner_forget_leases(struct iommu_group *group)
+/* Leases end with the last device of @group. */
+static void lease_left(struct iommu_group *group, struct device *dev)
 {
 	struct iommu_owner_lease *lease;
 	struct hlist_node *next;
 
 	lockdep_assert_held(&group->mutex);
 
+	if (!list_empty(&group->devices))
+		return;
 	hlist_for_each_entry_safe(lease, next, &group->ownership.leases, node)
-		del_lease(group, lease);
+		lease_del(group, lease);
 }
 
 /*
  * Under lockdown, user space that drives the DMA of a device needs all but the
  * snoop control: without that the IOMMU driver and KVM keep the caches coherent.
  */
-#define DEMANDED	(IOMMU_OWNER_ISO_ALL & ~IOMMU_OWNER_ISO_SNOOP)
+#define LEASE_LOCKDOWN		(IOMMU_OWNER_ISO_ALL & ~IOMMU_OWNER_ISO_SNOOP)
 /* Of these what is missing is so whoever has the group */
-#define DEMANDED_FIRST	(IOMMU_OWNER_ISO_NO_DIRECT | \
+#define LEASE_LOCKDOWN_FIRST	(IOMMU_OWNER_ISO_NO_DIRECT | \
 			 IOMMU_OWNER_ISO_ISOLATED_MSI | IOMMU_OWNER_ISO_ACS)
 
 VISIBLE_IF_KUNIT bool iommu_owner_locked_down(void)
@@ -238,56 +200,65 @@ VISIBLE_IF_KUNIT bool iommu_owner_locked_down(void)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_locked_down);
 
-/*
- * Is @group to stay isolated while @owner has it? Nobody asks again once it
- * does: lockdown logs the question.
- */
-bool iommu_owner_must_isolate(struct iommu_group *group,
-			      struct iommu_owner *owner)
+/* Once the ownership has a lease nobody asks again: lockdown logs the question. */
+static bool lease_is_required(struct iommu_group *group)
 {
-	lockdep_assert_held(&group->mutex);
-
 	return !group->ownership.lease.required && iommu_owner_locked_down();
 }
 
-/* Before @group is taken for @owner: is it worth to stop its DMA? */
-int iommu_owner_check_isolation(struct iommu_group *group,
-				struct iommu_owner *owner)
+/* What is missing whoever owns the group is no reason to stop its DMA. */
+static int lease_may_take(struct iommu_group *group, struct iommu_owner *owner)
 {
-	u32 missing = DEMANDED_FIRST & ~iommu_owner_group_bits(group);
+	u32 missing;
 
-	if (!missing)
+	if (!lease_is_required(group))
 		return 0;
-	iommu_owner_report_not_isolated(group, owner, missing);
-	return -EPERM;
+	missing = LEASE_LOCKDOWN_FIRST & ~iommu_owner_group_bits(group);
+	if (missing) {
+		iommu_owner_report_not_isolated(group, owner, missing);
+		return -EPERM;
+	}
+	/* For lease_taken(), which need not ask again */
+	group->ownership.lease.holder = owner->name;
+	return 0;
 }
 
-/* The lease that goes with the ownership of @group */
-int iommu_owner_isolate(struct iommu_group *group, struct iommu_owner *owner)
+static int lease_of_owner(struct iommu_group *group, struct iommu_owner *owner)
 {
 	struct iommu_owner_lease *lease = &group->ownership.lease;
 	int ret;
 
-	ret = take_lease(group, DEMANDED, owner->name, lease);
+	ret = lease_acquire(group, LEASE_LOCKDOWN, owner->name, lease);
 	if (ret == -EPERM)
 		iommu_owner_report_not_isolated(group, owner, lease->missing);
 	return ret;
 }
 
-/* The ownership of @group ends. */
-void iommu_owner_end_isolation(struct iommu_group *group)
+/* ATS is off now, and the lease keeps it so when the owner attaches. */
+static int lease_taken(struct iommu_group *group, struct iommu_owner *owner)
+{
+	return group->ownership.lease.holder ? lease_of_owner(group, owner) : 0;
+}
+
+static int lease_use(struct iommu_group *group, struct iommu_owner *owner)
+{
+	return lease_is_required(group) ? lease_of_owner(group, owner) : 0;
+}
+
+static void lease_ended(struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 
+	group->ownership.lease.holder = NULL;
 	if (!group->ownership.lease.required)
 		return;
-	del_lease(group, &group->ownership.lease);
-	leases_changed(group);
+	lease_del(group, &group->ownership.lease);
+	lease_changed(group);
 }
 
 /* The mutex of @group need not be held. */
-void iommu_owner_report_lease(struct iommu_group *group, u32 bits,
-			      const char *what)
+static void lease_report_refusal(struct iommu_group *group, u32 bits,
+				 const char *what)
 {
 	struct iommu_owner_lease *lease;
 	char names[IOMMU_OWNER_ISO_NAMES];
@@ -316,11 +287,11 @@ bool iommu_owner_lease_refuses(struct iommu_group *group, u32 bits,
 	bits &= group->ownership.required;
 	if (likely(!bits))
 		return false;
-	iommu_owner_report_lease(group, bits, what);
+	lease_report_refusal(group, bits, what);
 	return true;
 }
 
-static const char *domain_name(unsigned int type)
+static const char *lease_domain_name(unsigned int type)
 {
 	switch (type) {
 	case IOMMU_DOMAIN_IDENTITY:
@@ -341,7 +312,7 @@ bool iommu_owner_lease_refuses_domain(struct iommu_group *group,
 	return iommu_owner_lease_refuses(group,
 					 IOMMU_OWNER_ISO_DOMAIN &
 					 ~iommu_owner_domain_bits(domain),
-					 domain_name(domain->type));
+					 lease_domain_name(domain->type));
 }
 
 /* The same for a default domain of this type; 0 if that is not known yet */
@@ -357,7 +328,7 @@ bool iommu_owner_lease_refuses_type(struct iommu_group *group,
  * Would @group lose what a lease requires if it were the kernel's again? A yes
  * is logged.
  */
-bool iommu_owner_lease_refuses_default(struct iommu_group *group)
+static bool lease_refuses_default(struct iommu_group *group)
 {
 	struct group_device *gdev;
 	u32 lost;
@@ -375,33 +346,110 @@ bool iommu_owner_lease_refuses_default(struct iommu_group *group)
 	return iommu_owner_lease_refuses(group, lost, "the default domain");
 }
 
-/* May a driver that uses the DMA API be probed on @gdev? A no is logged. */
-bool iommu_owner_lease_refuses_probe(struct iommu_group *group,
-				     struct group_device *gdev)
-{
-	if (likely(!group->ownership.required && !gdev->held_out))
-		return false;
-	if (iommu_owner_lease_refuses(group, gdev->held_out |
-				      IOMMU_OWNER_ISO_NO_SIBLING,
-				      "the probe of a driver"))
-		return true;
-	/* What a lease has kept away would not come back for this driver */
-	return group->domain != group->default_domain &&
-	       iommu_owner_lease_refuses_default(group);
-}
-
-/*
- * @gdev joins @group. If it lacks what a lease requires, it stays without a
- * domain, which is no way to memory, and gets no driver and no user. It
- * cannot be left without a group: then a driver would be probed on it.
- */
-void iommu_owner_hold_out(struct iommu_group *group, struct group_device *gdev)
+/* The default domain that a lease did not allow in a group without owner */
+static void lease_restore_default(struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 
-	gdev->held_out = lacks(group, gdev->dev);
-	iommu_owner_lease_refuses(group, gdev->held_out, dev_name(gdev->dev));
+	if (list_empty(&group->devices) || iommu_owner_dma_blocked(group) ||
+	    group->domain != group->blocking_domain ||
+	    lease_refuses_default(group))
+		return;
+	if (__iommu_group_set_domain_internal(group, group->default_domain, 0))
+		pr_err("group %d: the default domain cannot be attached\n",
+		       group->id);
 }
+
+/**
+ * iommu_owner_isolation_put() - The group need not stay isolated any more
+ * @lease: The lease; nothing happens if it has not been taken.
+ *
+ * What the lease has kept waiting goes on, unless another lease is in its way.
+ *
+ * Context: May sleep. Takes the mutex of the group.
+ */
+void iommu_owner_isolation_put(struct iommu_owner_lease *lease)
+{
+	struct iommu_group *group = lease->group;
+
+	if (!group)
+		return;
+
+	iommu_owner_lock(group);
+	lease_del(group, lease);
+	lease_changed(group);
+	iommu_owner_retry(group, NULL);
+	lease_restore_default(group);
+	if (!iommu_owner_dma_blocked(group))
+		iommu_owner_returned(group);
+	iommu_owner_unlock(group);
+	lease->group = NULL;
+	iommu_group_put(group);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_isolation_put);
+
+static bool lease_may_return(struct iommu_group *group)
+{
+	return !lease_refuses_default(group);
+}
+
+/* May a driver that uses the DMA API be probed on @gdev? A refusal is logged. */
+static bool lease_may_probe(struct iommu_group *group,
+			    struct group_device *gdev)
+{
+	if (likely(!group->ownership.required && !gdev->missing))
+		return true;
+	if (iommu_owner_lease_refuses(group, gdev->missing |
+				      IOMMU_OWNER_ISO_NO_SIBLING,
+				      "the probe of a driver"))
+		return false;
+	/* What a lease has kept waiting would not come back for this driver */
+	return group->domain == group->default_domain ||
+	       !lease_refuses_default(group);
+}
+
+/*
+ * A device that lacks what a lease requires is blocked, and gets no driver and no
+ * user. It cannot be left without a group: then a driver would be probed on it.
+ */
+static void lease_joining(struct iommu_group *group, struct group_device *gdev)
+{
+	lockdep_assert_held(&group->mutex);
+
+	gdev->missing = lease_missing(group, gdev->dev);
+	iommu_owner_lease_refuses(group, gdev->missing, dev_name(gdev->dev));
+}
+
+/**
+ * iommu_owner_refuses_ats() - Must ATS stay off?
+ * @dev: The device, of the PCI bus. The caller is its IOMMU driver.
+ *
+ * A refusal is logged.
+ *
+ * Context: Any. The caller has the mutex of the group or, as long as @dev has
+ * none, is probing it.
+ * Return: true if a lease of its group requires that ATS is off, and the
+ * administrator does not trust the device with it.
+ */
+bool iommu_owner_refuses_ats(struct device *dev)
+{
+	struct iommu_group *group = dev->iommu_group;
+
+	/*
+	 * An attach has the mutex, and so has who takes a lease: it sees what
+	 * the attach has done. But for the attach that a crash kernel defers,
+	 * which no lease knows of as long as the old translation goes on.
+	 * A device without a group is looked at when it joins one.
+	 */
+	if (!group ||
+	    !(READ_ONCE(group->ownership.required) & IOMMU_OWNER_ISO_ATS) ||
+	    iommu_owner_ats_trusted(dev))
+		return false;
+
+	lease_report_refusal(group, IOMMU_OWNER_ISO_ATS, "ATS");
+	return true;
+}
+EXPORT_SYMBOL_GPL(iommu_owner_refuses_ats);
 
 /**
  * iommu_owner_set_unsafe_interrupts() - Allow interrupts without isolation
@@ -433,3 +481,21 @@ int iommu_owner_set_unsafe_interrupts(bool *allow, bool value, const char *who)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_owner_set_unsafe_interrupts);
+
+static struct iommu_owner_concept lease_concept = {
+	.may_take = lease_may_take,
+	.taken = lease_taken,
+	.use = lease_use,
+	.ended = lease_ended,
+	.may_return = lease_may_return,
+	.may_probe = lease_may_probe,
+	.joining = lease_joining,
+	.left = lease_left,
+};
+
+static int __init lease_init(void)
+{
+	iommu_owner_add_concept(&lease_concept);
+	return 0;
+}
+core_initcall(lease_init);

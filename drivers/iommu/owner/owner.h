@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* An owner, and the state of a group: what all files of the core stand on */
 #ifndef __IOMMU_OWNER_OWNER_H
 #define __IOMMU_OWNER_OWNER_H
 
@@ -12,22 +13,22 @@
 #include "../iommu-priv.h"
 
 /**
- * struct iommu_owner - The party that has a group
+ * struct iommu_owner - The party that owns groups
  * @ref: References: one per holder of a pointer, one per group that is owned.
- * @explicit: Made by user space. Tokens of others cannot reserve a group that
- *	the owner does not have.
+ * @explicit: Made by user space. Belongs to one VM at most.
  * @reserve_lock: Makes one step of what a token does with reservations. Outside
  *	the mutex of a group.
  * @lock: Protects the fields below. Inside the mutex of a group.
  * @groups: The &struct iommu_ownership of its groups, but those that end.
- * @watches: Who is told of ends, by class.
- * @watched: Number of watches that have ever come.
+ * @watches: The watches that are notified of ends, by class.
+ * @watched: Number of watches that have ever been added.
  * @tokens: The &struct iommu_owner_token that are open.
  * @reservers: Number of @tokens that have the right to reserve.
- * @events: Number of events that the tokens were told.
- * @wait: For a watch whose callback runs, for @ending, and for events.
- * @ending: Number of ownerships that have begun to end, but not ended; and one
- *	while the owner is being revoked.
+ * @events: Number of events that the tokens were sent.
+ * @wait: For a watch whose callback runs, for watches that drain, for @ending,
+ *	and for events.
+ * @ending: Number of ownerships that are ending; and one while the owner is
+ *	being revoked.
  * @revoked: Nothing can be claimed any more.
  * @name: Name for reports.
  */
@@ -48,154 +49,103 @@ struct iommu_owner {
 	char name[];
 };
 
-/* core.c */
-enum iommu_owner_state iommu_owner_group_state(struct iommu_group *group);
-const char *iommu_owner_group_holder(struct iommu_group *group);
-struct group_device *iommu_owner_find_device(struct iommu_group *group,
-					     struct device *dev);
-int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
-			bool may_take);
-const struct device_driver *
-iommu_owner_blocking_driver(struct iommu_group *group,
-			    struct group_device *gdev);
-
-/* isolation.c */
-#define IOMMU_OWNER_ISO_NAMES	96	/* bytes that the names of all bits need */
-
-void iommu_owner_isolation_names(u32 bits, char *buf, size_t size);
-u32 iommu_owner_domain_bits(const struct iommu_domain *domain);
-u32 iommu_owner_device_bits(struct device *dev);
-u32 iommu_owner_group_bits(struct iommu_group *group);
-void iommu_owner_isolation_of(struct iommu_group *group,
-			      struct iommu_owner_isolation_report *report);
-void iommu_owner_trace_isolation(struct iommu_group *group);
-ssize_t iommu_owner_isolation_show(struct iommu_group *group, char *buf);
-
-/* lease.c */
-bool iommu_owner_must_isolate(struct iommu_group *group,
-			      struct iommu_owner *owner);
-int iommu_owner_check_isolation(struct iommu_group *group,
-				struct iommu_owner *owner);
-int iommu_owner_isolate(struct iommu_group *group, struct iommu_owner *owner);
-void iommu_owner_end_isolation(struct iommu_group *group);
-void iommu_owner_forget_leases(struct iommu_group *group);
-void iommu_owner_report_lease(struct iommu_group *group, u32 bits,
-			      const char *what);
-bool iommu_owner_lease_refuses_probe(struct iommu_group *group,
-				     struct group_device *gdev);
-#if IS_ENABLED(CONFIG_KUNIT)
-u32 iommu_owner_bus_bits(struct device *dev);
-bool iommu_owner_locked_down(void);
-#endif
-
-/* quiesce.c */
-struct group_device *iommu_owner_used_device(struct iommu_group *group);
-void iommu_owner_forget_use(struct iommu_group *group);
-const char *iommu_owner_quiesce_group(struct iommu_group *group,
-				    struct device *locked);
-const char *iommu_owner_attach_default(struct iommu_group *group);
-void __iommu_owner_retry_quiesce(struct iommu_group *group,
-			       struct device *locked);
-#if IS_ENABLED(CONFIG_KUNIT)
-int iommu_owner_quiesce(struct device *dev, bool locked);
-#endif
-
-/*
- * A quarantine that only waits for a device to be left alone ends when somebody
- * wants the group. The caller has the mutex, and looks at the group afterwards.
+/**
+ * struct iommu_owner_concept - What plugs into the life of an ownership
+ * @init: A group is allocated.
+ * @may_take: May an owner claim a group that is the kernel's? DMA is not blocked
+ *	yet; an error refuses the claim.
+ * @taken: The owner has claimed it, DMA is blocked. An error undoes the claim.
+ * @use: The owner claims a group once more, or user space gets access to one of
+ *	its devices. An error refuses it.
+ * @ended: The owner has gone, the default domain has not returned.
+ * @may_return: May the default domain return? If not, the group goes into
+ *	quarantine.
+ * @returned: The default domain has returned, or nothing prevents drivers from
+ *	being probed any more.
+ * @may_probe: May a driver that uses the DMA API be probed on a device?
+ * @joining: A device joins; it has no domain yet.
+ * @joined: It has one.
+ * @left: A device has left.
+ * @state: The stored state has changed from @old.
+ * @report: The reported state has changed.
+ * @changed: Anything that a report shows has changed; called only if somebody
+ *	traces the isolation.
+ * @event: Something has happened that the tokens of @owner are sent. Without
+ *	the mutex if @group is NULL.
+ * @access: The host was refused access to a device of @owner.
+ * @node: In the order of registration.
+ *
+ * All are optional, and run under the mutex of the group, but for @init.
  */
-static inline void iommu_owner_retry_quiesce(struct iommu_group *group,
-					   struct device *locked)
-{
-	if (unlikely(group->ownership.retry))
-		__iommu_owner_retry_quiesce(group, locked);
-}
+struct iommu_owner_concept {
+	void (*init)(struct iommu_group *group);
+	int (*may_take)(struct iommu_group *group, struct iommu_owner *owner);
+	int (*taken)(struct iommu_group *group, struct iommu_owner *owner);
+	int (*use)(struct iommu_group *group, struct iommu_owner *owner);
+	void (*ended)(struct iommu_group *group);
+	bool (*may_return)(struct iommu_group *group);
+	void (*returned)(struct iommu_group *group);
+	bool (*may_probe)(struct iommu_group *group,
+			  struct group_device *gdev);
+	void (*joining)(struct iommu_group *group, struct group_device *gdev);
+	void (*joined)(struct iommu_group *group, struct device *dev);
+	void (*left)(struct iommu_group *group, struct device *dev);
+	void (*state)(struct iommu_group *group, enum iommu_owner_state old);
+	void (*report)(struct iommu_group *group);
+	void (*changed)(struct iommu_group *group);
+	void (*event)(struct iommu_owner *owner,
+		      enum iommu_owner_event_type type,
+		      struct iommu_group *group, struct device *dev,
+		      enum iommu_owner_reason reason);
+	void (*access)(struct iommu_owner *owner,
+		       const struct iommu_owner_access *access);
+	struct list_head node;
+};
 
-/* reprobe.c */
-void iommu_owner_reprobe(struct iommu_group *group);
-
-/* watch.c */
-int iommu_owner_block_dma(struct iommu_group *group);
-void iommu_owner_begin_end(struct iommu_owner_section *section,
-			   enum iommu_owner_reason reason);
-void iommu_owner_finish(struct iommu_owner_section *section);
-void iommu_owner_tell_claim(struct iommu_owner *owner,
-			    const struct iommu_group *group);
+/* owner.c */
 struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 					   int after);
 
-/* event.c */
-#ifdef CONFIG_IOMMU_OWNER_TOKEN
-void __iommu_owner_token_event(struct iommu_owner *owner,
-			       enum iommu_owner_event_type type,
-			       struct iommu_group *group, struct device *dev,
-			       enum iommu_owner_reason reason);
-
+/* state.c; the mutex of the group is held */
+void iommu_owner_add_concept(struct iommu_owner_concept *concept);
+int iommu_owner_may_take(struct iommu_group *group, struct iommu_owner *owner);
+int iommu_owner_taken(struct iommu_group *group, struct iommu_owner *owner);
+int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner);
+void iommu_owner_ended(struct iommu_group *group);
+bool iommu_owner_may_return(struct iommu_group *group);
+void iommu_owner_returned(struct iommu_group *group);
+bool iommu_owner_may_probe(struct iommu_group *group,
+			   struct group_device *gdev);
+void iommu_owner_left(struct iommu_group *group, struct device *dev);
 /*
- * Tell the tokens of @owner. @group, if not NULL, has its mutex held. @dev is
- * the device that a driver was refused, with its lock held, or that was added.
- * Does not sleep.
+ * Send the tokens of @owner an event. @group may be NULL. @dev is the device that
+ * a driver was refused, with its lock held, or that was added or removed. Does
+ * not sleep.
  */
-static inline void iommu_owner_token_event(struct iommu_owner *owner,
-					   enum iommu_owner_event_type type,
-					   struct iommu_group *group,
-					   struct device *dev,
-					   enum iommu_owner_reason reason)
-{
-	/* Whoever opens a token now cannot tell that this was later */
-	if (!list_empty_careful(&owner->tokens))
-		__iommu_owner_token_event(owner, type, group, dev, reason);
-}
+void iommu_owner_event(struct iommu_owner *owner,
+		       enum iommu_owner_event_type type,
+		       struct iommu_group *group, struct device *dev,
+		       enum iommu_owner_reason reason);
+void iommu_owner_access(struct iommu_owner *owner,
+			const struct iommu_owner_access *access);
 
-void iommu_owner_token_access(struct iommu_owner *owner,
-			      const struct iommu_owner_access *access);
-#else
-static inline void iommu_owner_token_event(struct iommu_owner *owner,
-					   enum iommu_owner_event_type type,
-					   struct iommu_group *group,
-					   struct device *dev,
-					   enum iommu_owner_reason reason)
-{
-}
+void iommu_owner_set_state(struct iommu_group *group,
+			   enum iommu_owner_state state);
+enum iommu_owner_state iommu_owner_group_state(struct iommu_group *group);
+struct group_device *iommu_owner_find_device(struct iommu_group *group,
+					     struct device *dev);
+struct group_device *iommu_owner_kernel_user(struct iommu_group *group,
+					     struct device *except);
+const struct device_driver *
+iommu_owner_blocking_driver(struct iommu_group *group,
+			    struct group_device *gdev);
+const char *iommu_owner_group_owner(struct iommu_group *group);
+bool iommu_owner_conflicts(struct iommu_group *group, struct device *lender);
 
-static inline void
-iommu_owner_token_access(struct iommu_owner *owner,
-			 const struct iommu_owner_access *access)
+/* Can user space, or a device without an owner, do harm through raw access? */
+static inline bool iommu_owner_state_is_gated(enum iommu_owner_state state)
 {
+	return state != IOMMU_OWNER_STATE_KERNEL;
 }
-#endif
-
-/* gate.c */
-#ifdef CONFIG_IOMMU_OWNER_GATE
-void iommu_owner_gate_device(struct iommu_group *group, struct device *dev,
-			     bool gated);
-void iommu_owner_gate_group(struct iommu_group *group, bool gated);
-#else
-static inline void iommu_owner_gate_device(struct iommu_group *group,
-					   struct device *dev, bool gated)
-{
-}
-
-static inline void iommu_owner_gate_group(struct iommu_group *group,
-					  bool gated)
-{
-}
-#endif
-
-/* report.c */
-void iommu_owner_report_claim(struct iommu_group *group);
-void iommu_owner_report_release(struct iommu_group *group,
-				struct iommu_owner *owner);
-void iommu_owner_report_refused_claim(struct iommu_group *group,
-				      const char *who);
-void iommu_owner_report_not_isolated(struct iommu_group *group,
-				     struct iommu_owner *owner, u32 missing);
-void iommu_owner_report_refused_probe(struct iommu_group *group,
-				      struct device *dev);
-void iommu_owner_report_state(struct iommu_group *group,
-			     enum iommu_owner_state state);
-#if IS_ENABLED(CONFIG_KUNIT)
-void iommu_owner_flush_uevents(void);
-#endif
 
 #endif /* __IOMMU_OWNER_OWNER_H */

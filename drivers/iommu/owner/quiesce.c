@@ -1,26 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Quiet devices after user space had them, and quarantine for those that are
- * not
+ * Quiesce devices that user space had, and the quarantine of those that are not
  *
  * A device that user space could program may have DMA in flight or armed. It
  * must not see the default domain, which maps memory of the kernel, before its
  * bus mastering is off, its transactions have ended and, if it can, it has been
  * reset.
+ *
+ * A group in quarantine has its DMA blocked and gets no driver. If the reason goes
+ * by itself, such as a device lock that another task has, the end of the ownership
+ * completes by itself as well: a work tries again, and so does whatever needs the
+ * group.
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
+#include <linux/cleanup.h>
 #include <linux/error-injection.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
+#include <linux/wait_bit.h>
 
-#include "owner.h"
+#include "quiesce.h"
+#include "report.h"
 
-static int mark(struct device *dev, bool used)
+#define QUIESCE_RETRY_MAX	(10 * HZ)
+
+static int quiesce_mark(struct device *dev, bool used)
 {
 	struct iommu_group *group = dev->iommu_group;
 	struct iommu_ownership *own;
@@ -35,12 +44,12 @@ static int mark(struct device *dev, bool used)
 	if (!gdev)
 		return -ENODEV;
 	own = &group->ownership;
-	if (used && (!own->owner || own->ending))
-		return -ESTALE;
-	if (used && gdev->held_out)
-		return -EBUSY;
-	if (used && iommu_owner_must_isolate(group, own->owner)) {
-		ret = iommu_owner_isolate(group, own->owner);
+	if (used) {
+		if (!own->owner || own->state == IOMMU_OWNER_STATE_ENDING)
+			return -ESTALE;
+		if (gdev->blocked)
+			return -EBUSY;
+		ret = iommu_owner_use(group, own->owner);
 		if (ret)
 			return ret;
 	}
@@ -52,19 +61,20 @@ static int mark(struct device *dev, bool used)
  * iommu_owner_device_used() - User space gets access to a device
  * @dev: The device, in a group with an owner. The caller is its driver.
  *
- * At the end of the ownership the device is quiesced before anything else
- * can use it. Who is refused must not give access: nobody would make the device
- * quiesce it afterwards. May be called for each user.
+ * At the end of the ownership the device is quiesced before anything else can
+ * use it. On an error the caller must not give access: the device would not be
+ * quiesced afterwards. May be called for each user.
  *
  * Context: May sleep. Takes the mutex of the group.
  * Return: 0; -ENODEV if @dev has no group; -ESTALE if the group has no owner, or
- * its ownership is ending; -EBUSY if @dev has joined the group while a lease
- * requires what it lacks; -EPERM if the kernel has been locked down since the
- * group was claimed, and it is not isolated; -ENOMEM.
+ * its ownership is ending; -EBUSY if the DMA of @dev is blocked because it has
+ * joined the group and cannot be attached, or lacks what a lease requires; -EPERM
+ * if the kernel has been locked down since the group was claimed, and it is not
+ * isolated; -ENOMEM.
  */
 int iommu_owner_device_used(struct device *dev)
 {
-	return mark(dev, true);
+	return quiesce_mark(dev, true);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_device_used);
 
@@ -79,12 +89,12 @@ EXPORT_SYMBOL_GPL(iommu_owner_device_used);
  */
 int iommu_owner_device_quiesced(struct device *dev)
 {
-	return mark(dev, false);
+	return quiesce_mark(dev, false);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_device_quiesced);
 
 #ifdef CONFIG_PCI
-static noinline int reset_function(struct pci_dev *pdev, bool locked)
+static noinline int quiesce_reset(struct pci_dev *pdev, bool locked)
 {
 	int ret;
 
@@ -92,7 +102,7 @@ static noinline int reset_function(struct pci_dev *pdev, bool locked)
 		       pci_try_reset_function(pdev);
 	return ret == -ENOTTY ? 0 : ret;
 }
-ALLOW_ERROR_INJECTION(reset_function, ERRNO);
+ALLOW_ERROR_INJECTION(quiesce_reset, ERRNO);
 
 static int quiesce_function(struct pci_dev *pdev, bool locked)
 {
@@ -100,9 +110,9 @@ static int quiesce_function(struct pci_dev *pdev, bool locked)
 	u16 command;
 	int ret;
 
-	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL ||
-	    !pci_device_is_present(pdev))
-		return 0;
+	/* What it does when it answers again is not known */
+	if (!pci_device_is_present(pdev))
+		return -ENODEV;
 
 	pci_clear_master(pdev);
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
@@ -110,7 +120,7 @@ static int quiesce_function(struct pci_dev *pdev, bool locked)
 		return -EIO;
 
 	pending = !pci_wait_for_pending_transaction(pdev);
-	ret = reset_function(pdev, locked);
+	ret = quiesce_reset(pdev, locked);
 	if (!ret && pending && !pci_wait_for_pending_transaction(pdev))
 		ret = -EIO;
 	return ret;
@@ -118,10 +128,18 @@ static int quiesce_function(struct pci_dev *pdev, bool locked)
 
 static int quiesce_pci(struct device *dev, bool locked)
 {
+	struct pci_dev *pdev = to_pci_dev(dev);
 	int ret;
 
-	pm_runtime_get_sync(dev);
-	ret = quiesce_function(to_pci_dev(dev), locked);
+	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+		return 0;
+
+	/* -EACCES: runtime PM is off, and the device in whatever state it is */
+	ret = pm_runtime_get_sync(dev);
+	if (ret < 0 && ret != -EACCES)
+		ret = -ENODEV;
+	else
+		ret = quiesce_function(pdev, locked);
 	pm_runtime_put(dev);
 	return ret;
 }
@@ -134,7 +152,8 @@ static int quiesce_pci(struct device *dev, bool locked)
 
 /*
  * Turn off what @dev could do by itself. @locked: the caller has its lock,
- * which a reset needs. -EAGAIN: somebody else has it, try again later.
+ * which a reset needs. -EAGAIN: another task has it, try again later. -ENODEV:
+ * the device does not answer.
  */
 VISIBLE_IF_KUNIT int iommu_owner_quiesce(struct device *dev, bool locked)
 {
@@ -143,7 +162,7 @@ VISIBLE_IF_KUNIT int iommu_owner_quiesce(struct device *dev, bool locked)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quiesce);
 
-struct group_device *iommu_owner_used_device(struct iommu_group *group)
+static struct group_device *quiesce_used_device(struct iommu_group *group)
 {
 	struct group_device *gdev;
 
@@ -155,129 +174,261 @@ struct group_device *iommu_owner_used_device(struct iommu_group *group)
 	return NULL;
 }
 
-void iommu_owner_forget_use(struct iommu_group *group)
+static enum iommu_owner_quarantine quiesce_reason(struct device *dev, int err)
 {
-	struct group_device *gdev;
-
-	while ((gdev = iommu_owner_used_device(group)))
-		gdev->used = false;
+	switch (err) {
+	case -EAGAIN:
+		return IOMMU_OWNER_QUARANTINE_BUSY;
+	case -ENODEV:
+		return IOMMU_OWNER_QUARANTINE_NO_ANSWER;
+	default:
+		dev_err(dev, "iommu-owner: cannot be quiesced: %d\n", err);
+		return IOMMU_OWNER_QUARANTINE_DEVICE;
+	}
 }
 
 /*
- * Quiesce all devices of @group. The mutex is dropped meanwhile: the caller
- * sees to it that no owner or driver gets the group. @locked is a device whose
- * lock the caller has, or NULL. Return what keeps the group in quarantine.
+ * Quiesce all devices of @group that user space had. The mutex is dropped
+ * meanwhile: the state of the group keeps owners and drivers away. Return what
+ * keeps it in quarantine.
  */
-const char *iommu_owner_quiesce_group(struct iommu_group *group,
-				    struct device *locked)
+static enum iommu_owner_quarantine quiesce_devices(struct iommu_group *group,
+						   struct device *locked)
 {
+	struct iommu_ownership *own = &group->ownership;
+	enum iommu_owner_quarantine reason;
 	struct group_device *gdev;
 	struct device *dev;
-	int ret;
+	int ret = 0;
 
 	lockdep_assert_held(&group->mutex);
 
-	group->ownership.retry = false;
-	while ((gdev = iommu_owner_used_device(group))) {
+	reason = IOMMU_OWNER_QUARANTINE_NONE;
+	own->quiescer = current;
+	while (!reason && (gdev = quiesce_used_device(group))) {
 		dev = get_device(gdev->dev);
 		mutex_unlock(&group->mutex);
 		ret = iommu_owner_quiesce(dev, dev == locked);
-		if (ret)
-			dev_err(dev, "iommu-owner: cannot be quiesced: %d\n",
-				ret);
 		mutex_lock(&group->mutex);
 		gdev = iommu_owner_find_device(group, dev);
 		if (gdev)
 			gdev->used = ret;
-		put_device(dev);
+		/* A device that has gone keeps nobody from the others */
 		if (gdev && ret)
-			break;
+			reason = quiesce_reason(dev, ret);
+		put_device(dev);
 	}
-	if (!gdev)
-		return NULL;
-	group->ownership.retry = ret == -EAGAIN;
-	return ret == -EAGAIN ? "a reset has to wait for another task" :
-				"a device cannot be quiesced";
+	WRITE_ONCE(own->quiescer, NULL);
+	wake_up_var(&own->quiescer);
+	return reason;
 }
 
-/*
- * The last step of an end. Return what keeps the group in quarantine; memory may
- * be there for the next who wants the group, and a lease be gone.
- */
-const char *iommu_owner_attach_default(struct iommu_group *group)
+/* Return what keeps @group in quarantine. */
+static enum iommu_owner_quarantine
+quiesce_attach_default(struct iommu_group *group)
 {
 	int ret;
 
 	lockdep_assert_held(&group->mutex);
 
 	if (list_empty(&group->devices))
-		return NULL;
-	if (iommu_owner_lease_refuses_default(group)) {
-		group->ownership.retry = true;
-		return "a lease keeps the default domain away";
-	}
+		return IOMMU_OWNER_QUARANTINE_NONE;
+	if (!iommu_owner_may_return(group))
+		return IOMMU_OWNER_QUARANTINE_LEASE;
 	ret = __iommu_group_set_domain_internal(group, group->default_domain,
 						0);
-	if (!ret)
-		return NULL;
-	group->ownership.retry = ret == -ENOMEM;
-	return "the default domain cannot be attached";
+	if (ret == -ENOMEM)
+		return IOMMU_OWNER_QUARANTINE_MEMORY;
+	return ret ? IOMMU_OWNER_QUARANTINE_DOMAIN :
+		     IOMMU_OWNER_QUARANTINE_NONE;
 }
 
-/* The mutex is dropped meanwhile, but the quarantine stays: nobody gets the group. */
-void __iommu_owner_retry_quiesce(struct iommu_group *group, struct device *locked)
+/* Does the reason go without anything that the core notices? */
+static bool quiesce_must_poll(enum iommu_owner_quarantine reason)
+{
+	return reason == IOMMU_OWNER_QUARANTINE_BUSY ||
+	       reason == IOMMU_OWNER_QUARANTINE_NO_ANSWER ||
+	       reason == IOMMU_OWNER_QUARANTINE_MEMORY;
+}
+
+VISIBLE_IF_KUNIT void iommu_owner_queue_retry_in(struct iommu_group *group,
+						 unsigned long delay)
+{
+	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_queue_retry_in, group, delay);
+	/* A pending work has a reference already */
+	iommu_group_ref_get(group);
+	if (mod_delayed_work(system_unbound_wq, &group->ownership.retry,
+			     delay))
+		iommu_group_put(group);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_queue_retry_in);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+void iommu_owner_flush_retry(struct iommu_group *group)
+{
+	flush_delayed_work(&group->ownership.retry);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_retry);
+#endif
+
+static void quiesce_poll(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
-	const char *reason;
 
 	lockdep_assert_held(&group->mutex);
 
-	own->quiescing = true;
-	reason = iommu_owner_quiesce_group(group, locked);
-	own->quiescing = false;
-	if (!reason)
-		reason = iommu_owner_attach_default(group);
-	if (reason != own->quarantine) {
-		own->quarantine = reason;
-		iommu_owner_changed(group);
-	}
-	if (!reason)
-		iommu_owner_reprobe(group);
+	if (!quiesce_must_poll(own->quarantine))
+		return;
+	iommu_owner_queue_retry_in(group, own->retry_delay);
+	own->retry_delay = min(2 * own->retry_delay, QUIESCE_RETRY_MAX);
 }
 
 /**
- * iommu_owner_quarantine_group() - End an ownership without trust
- * @owner: The owner.
+ * iommu_owner_queue_retry() - End a quarantine soon if its reason has gone
  * @group: The group; the caller has a reference.
  *
- * For an owner whose devices could not be quiesced. All its claims and its
- * reservation are gone afterwards, DMA is blocked and no driver binds until
- * iommu_owner_clear_quarantine().
- *
- * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -ESTALE if the ownership has ended; -EACCES if another owner has
- * the group.
+ * Context: Any.
  */
-int iommu_owner_quarantine_group(struct iommu_owner *owner,
-				 struct iommu_group *group)
+void iommu_owner_queue_retry(struct iommu_group *group)
+{
+	iommu_owner_queue_retry_in(group, 0);
+}
+
+static void quiesce_enter_quarantine(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
-	struct iommu_owner_section section;
-	int ret = 0;
 
-	iommu_owner_begin(&section, group);
-	if (!own->owner || (own->owner == owner && own->ending)) {
-		ret = -ESTALE;
-	} else if (own->owner != owner) {
-		ret = -EACCES;
-	} else {
-		own->quarantine = "the devices are not known to be quiesced";
-		iommu_owner_begin_end(&section, IOMMU_OWNER_REASON_RELEASED);
-	}
-	iommu_owner_end(&section);
-	return ret;
+	iommu_owner_set_state(group, IOMMU_OWNER_STATE_QUARANTINE);
+	iommu_owner_report_quarantine(group);
+	own->retry_delay = 1;
+	quiesce_poll(group);
+	/* The last watch may have drained before it could see the quarantine */
+	if (own->quarantine == IOMMU_OWNER_QUARANTINE_ACCESS)
+		iommu_owner_queue_retry(group);
 }
-EXPORT_SYMBOL_GPL(iommu_owner_quarantine_group);
+
+static void quiesce_leave_quarantine(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+	bool reported = own->quarantine != IOMMU_OWNER_QUARANTINE_BUSY;
+
+	own->quarantine = IOMMU_OWNER_QUARANTINE_NONE;
+	iommu_owner_set_state(group, IOMMU_OWNER_STATE_KERNEL);
+	if (reported)
+		iommu_owner_report_quarantine(group);
+	iommu_owner_returned(group);
+}
+
+/* Pass 4 of an end, see end.c: quiesce the devices of @group. */
+void iommu_owner_quiesce_group(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+
+	if (!own->quarantine)
+		own->quarantine = quiesce_devices(group, NULL);
+}
+
+/* Pass 5: the default domain returns, or the group goes into quarantine. */
+void iommu_owner_return_group(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+
+	if (!own->quarantine)
+		own->quarantine = quiesce_attach_default(group);
+	if (own->quarantine) {
+		quiesce_enter_quarantine(group);
+		return;
+	}
+	iommu_owner_set_state(group, IOMMU_OWNER_STATE_KERNEL);
+	iommu_owner_returned(group);
+}
+
+static bool quiesce_may_retry(struct iommu_ownership *own)
+{
+	if (own->state != IOMMU_OWNER_STATE_QUARANTINE || own->quiescer)
+		return false;
+	if (own->quarantine == IOMMU_OWNER_QUARANTINE_ACCESS)
+		return !READ_ONCE(own->draining);
+	return quiesce_must_poll(own->quarantine) ||
+	       own->quarantine == IOMMU_OWNER_QUARANTINE_LEASE;
+}
+
+/* Another task quiesces, and needs the lock of no device for long. */
+static void quiesce_wait(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+
+	while (own->quiescer && own->quiescer != current) {
+		mutex_unlock(&group->mutex);
+		wait_var_event(&own->quiescer, !READ_ONCE(own->quiescer));
+		mutex_lock(&group->mutex);
+	}
+}
+
+void __iommu_owner_retry(struct iommu_group *group, struct device *locked)
+{
+	struct iommu_ownership *own = &group->ownership;
+	enum iommu_owner_quarantine reason;
+
+	lockdep_assert_held(&group->mutex);
+
+	/* The other task fails for want of the lock that the caller has */
+	if (locked)
+		quiesce_wait(group);
+	if (!quiesce_may_retry(own))
+		return;
+
+	reason = quiesce_devices(group, locked);
+	if (!reason)
+		reason = quiesce_attach_default(group);
+	if (!reason) {
+		quiesce_leave_quarantine(group);
+	} else if (reason != own->quarantine) {
+		own->quarantine = reason;
+		iommu_owner_changed(group);
+		iommu_owner_report_quarantine(group);
+		own->retry_delay = 1;
+		quiesce_poll(group);
+	}
+}
+
+static void quiesce_retry_work(struct work_struct *work)
+{
+	struct iommu_ownership *own =
+		container_of(work, struct iommu_ownership, retry.work);
+	struct iommu_group *group =
+		container_of(own, struct iommu_group, ownership);
+
+	iommu_owner_lock(group);
+	iommu_owner_retry(group, NULL);
+	if (own->state == IOMMU_OWNER_STATE_QUARANTINE)
+		quiesce_poll(group);
+	iommu_owner_unlock(group);
+	iommu_group_put(group);
+}
+
+/**
+ * iommu_owner_retry_device() - Complete an end that waits for a device lock
+ * @dev: The device. User space has no access to it any more.
+ *
+ * For the driver of @dev when it is removed: the task that closed the device for
+ * user space could not reset it, because the lock was taken for the removal.
+ *
+ * Context: May sleep. The lock of @dev is held. Takes the mutex of the group.
+ */
+void iommu_owner_retry_device(struct device *dev)
+{
+	struct iommu_group *group = dev->iommu_group;
+
+	device_lock_assert(dev);
+
+	if (!group)
+		return;
+	iommu_owner_lock(group);
+	iommu_owner_retry(group, dev);
+	iommu_owner_unlock(group);
+}
+EXPORT_SYMBOL_GPL(iommu_owner_retry_device);
 
 /**
  * iommu_owner_clear_quarantine() - Trust the devices of a group again
@@ -287,34 +438,60 @@ EXPORT_SYMBOL_GPL(iommu_owner_quarantine_group);
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EINVAL if @group is not in quarantine; -EBUSY if another task is
- * quiescing its devices now, or a lease keeps the default domain away; or the
- * error of the IOMMU driver that could not attach the default domain: the
- * quarantine goes on.
+ * quiescing its devices now, if user space may still have access, or if a lease
+ * does not allow the default domain; or the error of the IOMMU driver that could
+ * not attach the default domain: the quarantine goes on.
  */
 int iommu_owner_clear_quarantine(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
-	struct iommu_owner_section section;
-	int ret = -EINVAL;
+	struct group_device *gdev;
+	int ret;
 
-	iommu_owner_begin(&section, group);
-	if (own->quiescing) {
+	iommu_owner_lock(group);
+	if (own->state != IOMMU_OWNER_STATE_QUARANTINE)
+		ret = -EINVAL;
+	else if (own->quiescer || READ_ONCE(own->draining) ||
+		 !iommu_owner_may_return(group))
 		ret = -EBUSY;
-	} else if (own->quarantine && !own->owner &&
-		   iommu_owner_lease_refuses_default(group)) {
-		ret = -EBUSY;
-	} else if (own->quarantine && !own->owner) {
+	else
 		ret = __iommu_group_set_domain_internal(group,
 							group->default_domain,
 							0);
-		if (!ret) {
-			iommu_owner_forget_use(group);
-			own->quarantine = NULL;
-			own->retry = false;
-			iommu_owner_reprobe(group);
-		}
+	if (!ret) {
+		while ((gdev = quiesce_used_device(group)))
+			gdev->used = false;
+		quiesce_leave_quarantine(group);
 	}
-	iommu_owner_end(&section);
+	iommu_owner_unlock(group);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_clear_quarantine);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_clear_quarantine);
+
+/* The last device has left: nothing is left to be quiesced. */
+static void quiesce_left(struct iommu_group *group, struct device *dev)
+{
+	struct iommu_ownership *own = &group->ownership;
+
+	/* quiesce_devices() is the one that ends it */
+	if (list_empty(&group->devices) && !own->quiescer &&
+	    own->state == IOMMU_OWNER_STATE_QUARANTINE)
+		quiesce_leave_quarantine(group);
+}
+
+static void quiesce_init_group(struct iommu_group *group)
+{
+	INIT_DELAYED_WORK(&group->ownership.retry, quiesce_retry_work);
+}
+
+static struct iommu_owner_concept quiesce_concept = {
+	.init = quiesce_init_group,
+	.left = quiesce_left,
+};
+
+static int __init quiesce_init(void)
+{
+	iommu_owner_add_concept(&quiesce_concept);
+	return 0;
+}
+core_initcall(quiesce_init);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Try drivers again on the devices that were refused one while their group had
+ * Probe drivers again on the devices that were refused one while their group had
  * an owner. Off unless the administrator asks for it: the tools that unbind a
  * device from VFIO bind the next driver themselves.
  */
+#include <linux/cleanup.h>
 #include <linux/device.h>
+#include <linux/init.h>
 #include <linux/iommu.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
@@ -17,65 +19,78 @@ module_param(reprobe, bool, 0644);
 MODULE_PARM_DESC(reprobe,
 		 "Probe drivers that were refused while the group had an owner when it has none any more");
 
+/**
+ * struct reprobe - Devices to be probed once more
+ * @work: Does it; the mutex of the group is not held then.
+ * @count: Number of @devs.
+ * @devs: The devices, with references.
+ */
 struct reprobe {
 	struct work_struct work;
-	struct iommu_group *group;
+	unsigned int count;
+	struct device *devs[] __counted_by(count);
 };
-
-static struct group_device *refused_device(struct iommu_group *group)
-{
-	struct group_device *gdev;
-
-	lockdep_assert_held(&group->mutex);
-
-	for_each_group_device(group, gdev)
-		if (gdev->refused)
-			return gdev;
-	return NULL;
-}
-
-static struct device *next_refused(struct iommu_group *group)
-{
-	struct group_device *gdev;
-
-	guard(mutex)(&group->mutex);
-	if (iommu_owner_dma_blocked(group))
-		return NULL;
-	gdev = refused_device(group);
-	if (!gdev)
-		return NULL;
-	gdev->refused = false;
-	return get_device(gdev->dev);
-}
 
 static void reprobe_work(struct work_struct *work)
 {
 	struct reprobe *job = container_of(work, struct reprobe, work);
-	struct device *dev;
 
-	while ((dev = next_refused(job->group))) {
-		if (device_attach(dev) < 0)
-			dev_dbg(dev, "iommu-owner: probing again failed\n");
-		put_device(dev);
+	for (unsigned int i = 0; i < job->count; i++) {
+		if (device_attach(job->devs[i]) < 0)
+			dev_dbg(job->devs[i],
+				"iommu-owner: probing again failed\n");
+		put_device(job->devs[i]);
 	}
-	iommu_group_put(job->group);
 	kfree(job);
 }
 
-/* The group is free of its owner. The probes wait until its mutex is released. */
-void iommu_owner_reprobe(struct iommu_group *group)
+static unsigned int reprobe_count(struct iommu_group *group)
 {
+	struct group_device *gdev;
+	unsigned int count = 0;
+
+	for_each_group_device(group, gdev)
+		count += gdev->refused;
+	return count;
+}
+
+/*
+ * A device that is refused again, because the first driver has attached a domain
+ * of its own, waits for the next end.
+ */
+static void reprobe_returned(struct iommu_group *group)
+{
+	struct group_device *gdev;
 	struct reprobe *job;
+	unsigned int count;
 
 	lockdep_assert_held(&group->mutex);
 
-	if (!READ_ONCE(reprobe) || !refused_device(group))
+	count = READ_ONCE(reprobe) ? reprobe_count(group) : 0;
+	if (!count)
 		return;
-
-	job = kmalloc(sizeof(*job), GFP_KERNEL);
+	job = kzalloc(struct_size(job, devs, count), GFP_KERNEL);
 	if (!job)
 		return;
 	INIT_WORK(&job->work, reprobe_work);
-	job->group = iommu_group_ref_get(group);
+	job->count = count;
+	count = 0;
+	for_each_group_device(group, gdev) {
+		if (!gdev->refused)
+			continue;
+		gdev->refused = false;
+		job->devs[count++] = get_device(gdev->dev);
+	}
 	queue_work(system_unbound_wq, &job->work);
 }
+
+static struct iommu_owner_concept reprobe_concept = {
+	.returned = reprobe_returned,
+};
+
+static int __init reprobe_init(void)
+{
+	iommu_owner_add_concept(&reprobe_concept);
+	return 0;
+}
+core_initcall(reprobe_init);

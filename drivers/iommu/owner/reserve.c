@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "claim.h"
 #include "token.h"
 
 /* The caller frees @groups with kvfree(). */

@@ -269,8 +269,7 @@ static int cmd_revoke(struct iommu_owner_cmd *cmd)
 
 	if (revoke->flags)
 		return -EOPNOTSUPP;
-	iommu_owner_revoke(cmd->token->owner);
-	return 0;
+	return iommu_owner_revoke(cmd->token->owner);
 }
 
 static int cmd_use(struct iommu_owner_cmd *cmd)

@@ -87,16 +87,16 @@ enum {
  * @IOMMU_OWNER_STATE_USER: User space drives the DMA.
  * @IOMMU_OWNER_STATE_RESERVED: Held for an owner that has no device open; DMA is
  *	blocked.
+ * @IOMMU_OWNER_STATE_ENDING: The ownership is ending; DMA is blocked.
  * @IOMMU_OWNER_STATE_QUARANTINE: The owner is gone, but the devices are not known to
  *	be quiesced; DMA is blocked and no driver may bind.
- *
- * An owner is allocated as PRIVATE or USER; a group can be in any of these.
  */
 enum iommu_owner_state {
 	IOMMU_OWNER_STATE_KERNEL,
 	IOMMU_OWNER_STATE_PRIVATE,
 	IOMMU_OWNER_STATE_USER,
 	IOMMU_OWNER_STATE_RESERVED,
+	IOMMU_OWNER_STATE_ENDING,
 	IOMMU_OWNER_STATE_QUARANTINE,
 };
 

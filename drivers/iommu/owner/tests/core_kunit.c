@@ -220,7 +220,6 @@ static void claim_keeps_the_owner(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_release_group(a->owner, mdev->group));
 	KUNIT_EXPECT_TRUE(test, mock_released(a));
-	KUNIT_EXPECT_FALSE(test, a->locked);
 }
 
 /* Owners are told apart by what they are, not by what they are called */
@@ -491,16 +490,28 @@ static void new_device_that_cannot_be_attached(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *first = mock_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, first);
 	struct mock_device *late;
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
 	late = mock_device_alloc(test, first->group, 0);
 	late->match = true;
-	mock_fail_attach(late, MOCK_BLOCKED, 1);
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_attach_group(a, domain, first->group));
+	mock_fail_attach(late, MOCK_PAGING, 2);
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
 	KUNIT_EXPECT_PTR_EQ(test, first->group, late->dev.iommu_group);
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_device_used(&late->dev));
 	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+
+	/* The owner goes on without it */
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_detach_group(a, domain, first->group));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_attach_group(a, domain, first->group));
+	KUNIT_EXPECT_TRUE(test, mock_reaches(first, domain));
+	KUNIT_EXPECT_STREQ(test, "B", late->history);
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(late));
@@ -522,17 +533,17 @@ static void new_device_with_direct_mapping(struct kunit *test)
 	late->direct = true;
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
 	KUNIT_EXPECT_PTR_EQ(test, first->group, late->dev.iommu_group);
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 	KUNIT_EXPECT_EQ(test, 0, nic->probes);
 
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_attach_group(a, domain, first->group));
 	KUNIT_EXPECT_TRUE(test, mock_reaches(first, domain));
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(first->group));
-	KUNIT_EXPECT_STREQ(test, "I", late->history);
+	KUNIT_EXPECT_STREQ(test, "BI", late->history);
 	KUNIT_EXPECT_EQ(test, 1, device_attach(&late->dev));
 
 	/* and such a group cannot be claimed */
@@ -577,7 +588,6 @@ static void last_device_ends_the_ownership(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, 0, mock_claims(group));
 	KUNIT_EXPECT_TRUE(test, mock_released(a));
-	KUNIT_EXPECT_FALSE(test, a->locked);
 	KUNIT_EXPECT_EQ(test, 0, mock_live_domains());
 }
 

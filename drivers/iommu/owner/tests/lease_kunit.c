@@ -7,7 +7,7 @@
 #include "mock.h"
 
 #define BIT_OF(name)	IOMMU_OWNER_ISO_##name
-#define NO_DEFAULT	"a lease keeps the default domain away"
+#define NO_DEFAULT	"a lease does not allow the default domain"
 
 /* A device whose group holds all bits */
 static struct mock_device *isolated_device(struct kunit *test)
@@ -270,7 +270,7 @@ static void probe_is_repeated_when_put(struct kunit *test)
 
 /* A device that lacks a bit and joins */
 
-static void late_device_is_held_out(struct kunit *test)
+static void late_device_is_blocked(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev = isolated_device(test);
@@ -280,7 +280,7 @@ static void late_device_is_held_out(struct kunit *test)
 
 	late->bus_bits &= ~BIT_OF(ACS);
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 	KUNIT_EXPECT_PTR_EQ(test, mdev->group, late->dev.iommu_group);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, late));
@@ -312,13 +312,13 @@ static void late_device_of_an_owner(struct kunit *test)
 	late = mock_device_alloc(test, group, ilog2(MOCK_PASIDS));
 	late->incoherent = true;
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_device_used(&late->dev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_attach_group(a, domain, group));
 	KUNIT_EXPECT_TRUE(test, mock_reaches(mdev, domain));
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 	KUNIT_ASSERT_EQ(test, 0,
 			iommu_owner_attach_device_pasid(a, domain, &mdev->dev,
 							1, NULL));
@@ -330,12 +330,12 @@ static void late_device_of_an_owner(struct kunit *test)
 	/* Another lease still needs what it lacks */
 	take(test, mdev, BIT_OF(SNOOP));
 	iommu_owner_isolation_put(lease);
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 
 	/* The default domain does not let it in either */
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 }
 
 static void lease_ends_with_the_last_device(struct kunit *test)
@@ -637,7 +637,7 @@ static void late_device_under_lockdown(struct kunit *test)
 	late = mock_device_alloc(test, mdev->group, 0);
 	late->bus_bits = 0;
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_device_used(&late->dev));
 
 	/* The end of the ownership is the end of its lease */
@@ -811,7 +811,7 @@ static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(flush_queue_is_kept_out),
 	KUNIT_CASE(pasid_of_the_kernel_is_kept_out),
 	KUNIT_CASE(probe_is_repeated_when_put),
-	KUNIT_CASE(late_device_is_held_out),
+	KUNIT_CASE(late_device_is_blocked),
 	KUNIT_CASE(late_device_of_an_owner),
 	KUNIT_CASE(lease_ends_with_the_last_device),
 	KUNIT_CASE(end_waits_for_the_lease),

@@ -368,8 +368,12 @@ static void device_give_up(struct mock_device *mdev)
 {
 	mock_device_del(mdev);
 	list_del(&mdev->list);
-	if (mdev->group)
+	if (mdev->group) {
+		/* They have references: the next test expects rising numbers. */
+		iommu_owner_flush_uevent(mdev->group);
+		iommu_owner_flush_retry(mdev->group);
 		iommu_group_put(mdev->group);
+	}
 	put_device(&mdev->dev);
 }
 
@@ -460,6 +464,17 @@ static int mock_quiesce(struct device *dev, bool locked)
 		return 0;
 	mdev->quiesce_errors--;
 	return mdev->quiesce_error;
+}
+
+/* A quarantine ends when the test wants the group, unless it lets it retry. */
+static void mock_queue_retry(struct iommu_group *group, unsigned long delay)
+{
+}
+
+/* From now on a quarantine ends by itself, by the work of the core. */
+void mock_let_retry(struct kunit *test)
+{
+	kunit_deactivate_static_stub(test, iommu_owner_queue_retry_in);
 }
 
 /* The mock bus has no interrupts, no ports and no ATS. */
@@ -865,6 +880,8 @@ int mock_init(struct kunit *test)
 	atomic_set(&lockdown_asked, 0);
 	test->priv = mock;
 	kunit_activate_static_stub(test, iommu_owner_quiesce, mock_quiesce);
+	kunit_activate_static_stub(test, iommu_owner_queue_retry_in,
+				   mock_queue_retry);
 	kunit_activate_static_stub(test, iommu_owner_bus_bits, mock_bus_bits);
 	kunit_activate_static_stub(test, iommu_owner_locked_down,
 				   mock_locked_down);
@@ -896,9 +913,6 @@ void mock_exit(struct kunit *test)
 		list_del(&mdomain->list);
 		iommu_domain_free(&mdomain->domain);
 	}
-	/* They hold groups; the next test expects rising numbers of its own. */
-	iommu_owner_flush_uevents();
-
 	list_for_each_entry(mowner, &mock->owners, list) {
 		KUNIT_EXPECT_TRUE(test, mock_released(mowner));
 		iommu_owner_put(mowner->owner);

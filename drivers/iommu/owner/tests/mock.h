@@ -16,7 +16,14 @@
 #include <linux/iommu.h>
 #include <linux/platform_device.h>
 
-#include "../owner.h"
+#include "../claim.h"
+#include "../end.h"
+#include "../isolation.h"
+#include "../lease.h"
+#include "../quiesce.h"
+#include "../report.h"
+#include "../sysfs.h"
+#include "../watch.h"
 
 /* One letter per kind of domain; MOCK_NOTHING for a device without any. */
 #define MOCK_DEFAULT	'I'
@@ -161,6 +168,7 @@ bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev);
 
 struct mock_owner *mock_owner(struct kunit *test, const char *name);
 void mock_owner_put(struct mock_owner *mowner);
+void mock_let_retry(struct kunit *test);
 bool mock_released(struct mock_owner *mowner);
 
 struct iommu_domain *mock_paging_domain(struct kunit *test,

@@ -204,6 +204,53 @@ static void busy_device_is_tried_at_the_next_claim(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 4, mdev->quiesced);
 }
 
+/* The task that has the lock of the device need not come back. */
+static void busy_device_completes_by_itself(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_let_retry(test);
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
+	use(test, a, mdev);
+	for (int i = 0; i < 500 && mock_quarantine(mdev->group); i++)
+		msleep(20);
+	expect_quarantine(test, mdev->group, NULL);
+	KUNIT_EXPECT_STREQ(test, "IBI", mdev->history);
+}
+
+static void busy_device_completes_at_its_removal(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_fail_quiesce(mdev, -EAGAIN, 1);
+	use(test, a, mdev);
+	expect_quarantine(test, mdev->group, HAS_TO_WAIT);
+	device_lock(&mdev->dev);
+	iommu_owner_retry_device(&mdev->dev);
+	device_unlock(&mdev->dev);
+	KUNIT_EXPECT_TRUE(test, mdev->quiesce_locked);
+	expect_quarantine(test, mdev->group, NULL);
+}
+
+static void device_that_does_not_answer(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_fail_quiesce(mdev, -ENODEV, 2);
+	use(test, a, mdev);
+	expect_quarantine(test, mdev->group, "a device does not answer");
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
+	/* It answers again */
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 3, mdev->quiesced);
+	expect_quarantine(test, mdev->group, NULL);
+}
+
 static void group_of_busy_device_is_viable(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -449,6 +496,9 @@ static struct kunit_case quiesce_cases[] = {
 	KUNIT_CASE(not_quiesced_is_quarantined),
 	KUNIT_CASE(busy_device_is_tried_at_the_next_probe),
 	KUNIT_CASE(busy_device_is_tried_at_the_next_claim),
+	KUNIT_CASE(busy_device_completes_by_itself),
+	KUNIT_CASE(busy_device_completes_at_its_removal),
+	KUNIT_CASE(device_that_does_not_answer),
 	KUNIT_CASE(group_of_busy_device_is_viable),
 	KUNIT_CASE(reason_is_the_last_one),
 	KUNIT_CASE(asked_for_quarantine_stays),

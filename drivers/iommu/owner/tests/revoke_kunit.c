@@ -123,9 +123,185 @@ static void revoke_waits_for_ends_of_others(struct kunit *test)
 	mock_thread_join(again);
 	mock_thread_join(release);
 	KUNIT_EXPECT_EQ(test, 0, call.ret);
-	expect_told(test, w, 1, mdev->group, IOMMU_OWNER_REASON_RELEASED);
+	expect_notified(test, w, 1, mdev->group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	iommu_owner_unwatch(&w->watch);
+}
+
+/* Passes: each one for all groups, before the next one */
+
+#define GROUPS 4
+
+struct passes {
+	struct mock_device *mdev[GROUPS];
+	struct watcher *device[GROUPS];
+	struct iommu_owner *a;
+	struct diary *diary;
+};
+
+static void all_are_blocked(struct watcher *w)
+{
+	struct passes *p = w->data;
+
+	for (unsigned int i = 0; i < GROUPS; i++) {
+		KUNIT_EXPECT_EQ(w->test, MOCK_BLOCKED, mock_reach(p->mdev[i]));
+		KUNIT_EXPECT_EQ(w->test, IOMMU_OWNER_STATE_ENDING,
+				mock_state(p->mdev[i]->group));
+		KUNIT_EXPECT_EQ(w->test, 0, p->mdev[i]->quiesced);
+	}
+}
+
+static void note_quiesce_pass(struct mock_device *mdev)
+{
+	diary_note(mdev->data, 'q');
+}
+
+static void passes_init(struct kunit *test, struct passes *p)
+{
+	p->a = mock_owner(test, "a")->owner;
+	p->diary = diary_new(test);
+	for (unsigned int i = 0; i < GROUPS; i++) {
+		p->mdev[i] = mock_device(test, NULL);
+		p->mdev[i]->on_quiesce = note_quiesce_pass;
+		p->mdev[i]->data = p->diary;
+		p->device[i] = watcher_new(test, 'd', IOMMU_OWNER_WATCH_DEVICE);
+		p->device[i]->watch.group = p->mdev[i]->group;
+		p->device[i]->diary = p->diary;
+		p->device[i]->on_end = all_are_blocked;
+		p->device[i]->data = p;
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_watch(p->a, &p->device[i]->watch));
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_claim_group(p->a, p->mdev[i]->group));
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_device_used(&p->mdev[i]->dev));
+	}
+}
+
+static void passes_exit(struct passes *p)
+{
+	for (unsigned int i = 0; i < GROUPS; i++)
+		iommu_owner_unwatch(&p->device[i]->watch);
+}
+
+static void each_pass_is_for_all_groups(struct kunit *test)
+{
+	struct passes p;
+	struct watcher *cpu;
+
+	passes_init(test, &p);
+	cpu = watcher(test, p.a, IOMMU_OWNER_WATCH_CPU);
+	cpu->diary = p.diary;
+	cpu->on_end = all_are_blocked;
+	cpu->data = &p;
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_revoke(p.a));
+	KUNIT_EXPECT_STREQ(test, "wwwwddddqqqq", p.diary->text);
+	for (unsigned int i = 0; i < GROUPS; i++)
+		KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(p.mdev[i]));
+	iommu_owner_unwatch(&cpu->watch);
+	passes_exit(&p);
+}
+
+static void expect_access(struct kunit *test, struct mock_device *mdev)
+{
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE,
+			mock_state(mdev->group));
+	KUNIT_EXPECT_STREQ(test, "user space may still have access",
+			   mock_quarantine(mdev->group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, mdev->quiesced);
+}
+
+/* Operations that do not return: one deadline, and the rest comes by itself. */
+static void hung_users_share_one_deadline(struct kunit *test)
+{
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	unsigned long start = jiffies;
+	struct passes p;
+
+	passes_init(test, &p);
+	for (unsigned int i = 0; i < GROUPS; i++)
+		p.device[i]->drains = true;
+	/* One that returns at once is not kept waiting for by the others */
+	p.device[1]->drains = false;
+	KUNIT_EXPECT_EQ(test, -ETIMEDOUT, iommu_owner_revoke(p.a));
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, start + 9 * HZ));
+	for (unsigned int i = 0; i < GROUPS; i++)
+		if (i != 1)
+			expect_access(test, p.mdev[i]);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
+			mock_state(p.mdev[1]->group));
+
+	/* Nobody gets such a group, nor is it declared safe */
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_owner_claim_group(b, p.mdev[0]->group));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommu_owner_clear_quarantine(p.mdev[0]->group));
+
+	mock_let_retry(test);
+	for (unsigned int i = 0; i < GROUPS; i++) {
+		iommu_owner_watch_drained(&p.device[i]->watch);
+		iommu_owner_watch_drained(&p.device[i]->watch);
+		iommu_owner_flush_retry(p.mdev[i]->group);
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
+				mock_state(p.mdev[i]->group));
+		KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(p.mdev[i]));
+		KUNIT_EXPECT_EQ(test, 1, atomic_read(&p.device[i]->ended));
+	}
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_revoke(p.a));
+	passes_exit(&p);
+}
+
+static void revoke_waits_for_the_last_user(struct kunit *test)
+{
+	struct mock_thread *revoke;
+	struct passes p;
+	struct call call;
+
+	passes_init(test, &p);
+	call = (struct call) { p.a };
+	for (unsigned int i = 0; i < GROUPS; i++)
+		p.device[i]->drains = true;
+	p.device[GROUPS - 1]->blocks = true;
+	revoke = mock_thread(test, call_revoke, &call);
+	wait_for_completion(&p.device[GROUPS - 1]->entered);
+	/* Before shut() has returned, and after it */
+	iommu_owner_watch_drained(&p.device[GROUPS - 1]->watch);
+	complete(&p.device[GROUPS - 1]->leave);
+	for (unsigned int i = 0; i < GROUPS - 1; i++) {
+		KUNIT_EXPECT_FALSE(test, mock_thread_done(revoke));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_ENDING,
+				mock_state(p.mdev[i]->group));
+		iommu_owner_watch_drained(&p.device[i]->watch);
+	}
+	mock_thread_join(revoke);
+	KUNIT_EXPECT_EQ(test, 0, call.ret);
+	for (unsigned int i = 0; i < GROUPS; i++)
+		KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(p.mdev[i]));
+	passes_exit(&p);
+}
+
+static void unwatch_is_the_last_of_a_user(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct watcher *w = watcher_new(test, 'w', IOMMU_OWNER_WATCH_DEVICE);
+	struct mock_thread *revoke;
+	struct call call = { a };
+
+	w->watch.group = mdev->group;
+	w->drains = true;
+	w->blocks = true;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_watch(a, &w->watch));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	revoke = mock_thread(test, call_revoke, &call);
+	wait_for_completion(&w->entered);
+	complete(&w->leave);
+	KUNIT_EXPECT_FALSE(test, mock_thread_done(revoke));
+	iommu_owner_unwatch(&w->watch);
+	mock_thread_join(revoke);
+	KUNIT_EXPECT_EQ(test, 0, call.ret);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 }
 
 static void revoke_of_nothing(struct kunit *test)
@@ -189,6 +365,10 @@ static struct kunit_case revoke_cases[] = {
 	KUNIT_CASE(revoke_takes_all_of_one_owner),
 	KUNIT_CASE(revoked_user_is_late),
 	KUNIT_CASE(revoke_waits_for_ends_of_others),
+	KUNIT_CASE(each_pass_is_for_all_groups),
+	KUNIT_CASE(hung_users_share_one_deadline),
+	KUNIT_CASE(revoke_waits_for_the_last_user),
+	KUNIT_CASE(unwatch_is_the_last_of_a_user),
 	KUNIT_CASE(revoke_of_nothing),
 	KUNIT_CASE(revoke_of_busy_device_quarantines),
 	KUNIT_CASE(groups_are_found_in_order),
@@ -366,7 +546,7 @@ static void see_claim_passing_by(struct iommu_owner_watch *watch)
 }
 
 static const struct iommu_owner_watch_ops passer_by_ops = {
-	.ended = see_end_passing_by,
+	.shut = see_end_passing_by,
 	.claimed = see_claim_passing_by,
 };
 

@@ -805,7 +805,7 @@ static int look_on(struct iommu_owner_watch *watch,
 }
 
 static const struct iommu_owner_watch_ops onlooker_ops = {
-	.ended = look_on,
+	.shut = look_on,
 };
 
 static void token_during_revoke(struct kunit *test)

@@ -16,6 +16,9 @@ struct uevents {
 	unsigned int count;
 	char state[UEVENTS][16];
 	u64 generation[UEVENTS];
+	bool blocks;
+	struct completion entered;
+	struct completion leave;
 };
 
 static struct uevents *uevents;
@@ -49,8 +52,14 @@ static void parse_uevent(const struct kobj_uevent_env *env)
 
 static int see_uevent(const struct kobject *kobj, struct kobj_uevent_env *env)
 {
-	if (&uevents->group->kobj == kobj)
-		parse_uevent(env);
+	if (&uevents->group->kobj != kobj)
+		return 0;
+	parse_uevent(env);
+	if (uevents->blocks) {
+		uevents->blocks = false;
+		complete(&uevents->entered);
+		wait_for_completion(&uevents->leave);
+	}
 	return 0;
 }
 
@@ -60,15 +69,17 @@ static const struct kset_uevent_ops see_uevent_ops = {
 
 static void stop_uevents(void *unused)
 {
-	iommu_owner_flush_uevents();
+	iommu_owner_flush_uevent(uevents->group);
 	uevents->kset->uevent_ops = uevents->saved;
 }
 
 static void see_uevents(struct kunit *test, struct iommu_group *group)
 {
-	iommu_owner_flush_uevents();
+	iommu_owner_flush_uevent(group);
 	uevents = kunit_kzalloc(test, sizeof(*uevents), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, uevents);
+	init_completion(&uevents->entered);
+	init_completion(&uevents->leave);
 	uevents->group = group;
 	uevents->kset = group->kobj.kset;
 	uevents->saved = uevents->kset->uevent_ops;
@@ -77,29 +88,31 @@ static void see_uevents(struct kunit *test, struct iommu_group *group)
 			kunit_add_action_or_reset(test, stop_uevents, NULL));
 }
 
-/* What was sent since the last call, and nothing else */
-static void expect_uevents(struct kunit *test, unsigned int count, ...)
+/*
+ * The last state sent since the last call, after @most changes: one pending event
+ * stands for all of them. None at all if @most is 0.
+ */
+static void expect_uevents(struct kunit *test, unsigned int most,
+			   enum iommu_owner_state state)
 {
 	u64 generation = 0;
-	va_list states;
 
-	iommu_owner_flush_uevents();
-	KUNIT_EXPECT_EQ(test, count, uevents->count);
-	va_start(states, count);
-	for (unsigned int i = 0; i < min(count, uevents->count); i++) {
-		enum iommu_owner_state state = va_arg(states, int);
-
-		KUNIT_EXPECT_STREQ(test, iommu_owner_state_name(state),
-				   uevents->state[i]);
+	iommu_owner_flush_uevent(uevents->group);
+	KUNIT_EXPECT_LE(test, uevents->count, most);
+	if (most)
+		KUNIT_EXPECT_GE(test, uevents->count, 1);
+	for (unsigned int i = 0; i < min(most, uevents->count); i++) {
 		KUNIT_EXPECT_GT(test, uevents->generation[i], generation);
 		generation = uevents->generation[i];
 	}
-	va_end(states);
+	if (most && uevents->count)
+		KUNIT_EXPECT_STREQ(test, iommu_owner_state_name(state),
+				   uevents->state[uevents->count - 1]);
 	KUNIT_EXPECT_GE(test, mock_generation(uevents->group), generation);
 	uevents->count = 0;
 }
 
-static void each_change_of_state_is_sent(struct kunit *test)
+static void change_of_state_is_sent(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -110,11 +123,12 @@ static void each_change_of_state_is_sent(struct kunit *test)
 
 	see_uevents(test, group);
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
-	expect_uevents(test, 0);
+	expect_uevents(test, 0, 0);
 	iommu_attach_group(domain, group);
+	expect_uevents(test, 1, IOMMU_OWNER_STATE_PRIVATE);
 	iommu_detach_group(domain, group);
 	mock_unbind(mdev);
-	expect_uevents(test, 2, IOMMU_OWNER_STATE_PRIVATE, IOMMU_OWNER_STATE_KERNEL);
+	expect_uevents(test, 1, IOMMU_OWNER_STATE_KERNEL);
 
 	iommu_owner_claim_group(a, group);
 	expect_uevents(test, 1, IOMMU_OWNER_STATE_USER);
@@ -123,23 +137,44 @@ static void each_change_of_state_is_sent(struct kunit *test)
 	iommu_owner_attach_group(a, domain, group);
 	iommu_owner_reserve_group(a, group);
 	iommu_owner_release_group(a, group);
-	expect_uevents(test, 0);
+	expect_uevents(test, 0, 0);
 	iommu_owner_release_group(a, group);
+	expect_uevents(test, 1, IOMMU_OWNER_STATE_RESERVED);
 	iommu_owner_unreserve_group(a, group);
-	expect_uevents(test, 2, IOMMU_OWNER_STATE_RESERVED, IOMMU_OWNER_STATE_KERNEL);
+	expect_uevents(test, 1, IOMMU_OWNER_STATE_KERNEL);
 
 	iommu_owner_reserve_group(a, group);
 	iommu_owner_quarantine_group(a, group);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_QUARANTINE);
 	iommu_owner_clear_quarantine(group);
 	iommu_owner_claim_group(a, group);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER);
 	iommu_owner_revoke(a);
-	expect_uevents(test, 5, IOMMU_OWNER_STATE_RESERVED, IOMMU_OWNER_STATE_QUARANTINE,
-		       IOMMU_OWNER_STATE_KERNEL, IOMMU_OWNER_STATE_USER,
-		       IOMMU_OWNER_STATE_KERNEL);
+	expect_uevents(test, 1, IOMMU_OWNER_STATE_KERNEL);
 
 	iommu_owner_claim_group(b, group);
 	mock_device_del(mdev);
-	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_KERNEL);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_KERNEL);
+}
+
+/* While one event is being sent, one is pending, however many changes there are. */
+static void events_do_not_pile_up(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	see_uevents(test, group);
+	uevents->blocks = true;
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	wait_for_completion(&uevents->entered);
+	for (unsigned int i = 0; i < 100; i++) {
+		KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+		KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	}
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	complete(&uevents->leave);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_KERNEL);
 }
 
 static int clear_meanwhile(struct iommu_owner_watch *watch,
@@ -155,7 +190,7 @@ static int clear_meanwhile(struct iommu_owner_watch *watch,
 static void no_change_is_sent_twice(struct kunit *test)
 {
 	static const struct iommu_owner_watch_ops ops = {
-		.ended = clear_meanwhile,
+		.shut = clear_meanwhile,
 	};
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -166,20 +201,19 @@ static void no_change_is_sent_twice(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_watch(a, &watch));
 	iommu_owner_claim_group(a, mdev->group);
 	iommu_owner_release_group(a, mdev->group);
-	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_KERNEL);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_KERNEL);
 
 	iommu_owner_claim_group(a, mdev->group);
 	iommu_owner_quarantine_group(a, mdev->group);
 	iommu_owner_clear_quarantine(mdev->group);
-	expect_uevents(test, 3, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_QUARANTINE,
-		       IOMMU_OWNER_STATE_KERNEL);
+	expect_uevents(test, 3, IOMMU_OWNER_STATE_KERNEL);
 	iommu_owner_unwatch(&watch);
 
 	iommu_owner_claim_group(a, mdev->group);
 	iommu_owner_device_used(&mdev->dev);
 	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	iommu_owner_release_group(a, mdev->group);
-	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_QUARANTINE);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_QUARANTINE);
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
 	expect_uevents(test, 1, IOMMU_OWNER_STATE_KERNEL);
 }
@@ -201,7 +235,7 @@ static void change_by_another_is_sent_once(struct kunit *test)
 	iommu_owner_device_used(&mdev->dev);
 	mock_fail_quiesce(mdev, -EAGAIN, 1);
 	iommu_owner_release_group(a, group);
-	expect_uevents(test, 2, IOMMU_OWNER_STATE_USER, IOMMU_OWNER_STATE_QUARANTINE);
+	expect_uevents(test, 2, IOMMU_OWNER_STATE_QUARANTINE);
 	mdev->on_quiesce = remove_meanwhile;
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_claim_group(a, group));
 	expect_uevents(test, 1, IOMMU_OWNER_STATE_KERNEL);
@@ -212,20 +246,16 @@ static void uevent_outlives_the_devices(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct mock_owner *a = mock_owner(test, "a");
-	int group = iommu_group_id(mdev->group);
 
 	iommu_owner_claim_group(a->owner, mdev->group);
 	mock_device_del(mdev);
-	iommu_group_put(mdev->group);
-	mdev->group = NULL;
-	/* The number is free when the last event has been sent. */
-	iommu_owner_flush_uevents();
-	KUNIT_EXPECT_EQ(test, group,
-			iommu_group_id(mock_device(test, NULL)->group));
+	iommu_owner_flush_uevent(mdev->group);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 }
 
 static struct kunit_case uevent_cases[] = {
-	KUNIT_CASE(each_change_of_state_is_sent),
+	KUNIT_CASE(change_of_state_is_sent),
+	KUNIT_CASE(events_do_not_pile_up),
 	KUNIT_CASE(no_change_is_sent_twice),
 	KUNIT_CASE(change_by_another_is_sent_once),
 	KUNIT_CASE(uevent_outlives_the_devices),

@@ -154,8 +154,8 @@ static void nothing_starts_while_it_ends(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&m.first->dev));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(m.a, group));
-	expect_told(test, cpu, 1, group, IOMMU_OWNER_REASON_RELEASED);
-	expect_told(test, device, 1, group, IOMMU_OWNER_REASON_RELEASED);
+	expect_notified(test, cpu, 1, group, IOMMU_OWNER_REASON_RELEASED);
+	expect_notified(test, device, 1, group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_STREQ(test, "wwq", m.diary->text);
 	KUNIT_EXPECT_STREQ(test, "IBUBI", m.first->history);
 	KUNIT_EXPECT_STREQ(test, "BI", m.late->history);
@@ -203,7 +203,7 @@ static void end_by(struct kunit *test, enum way way, struct iommu_owner *owner,
 	}
 }
 
-static void each_way_is_told_once(struct kunit *test)
+static void each_way_is_notified_once(struct kunit *test)
 {
 	static const enum iommu_owner_reason reasons[] = {
 		[RELEASE] = IOMMU_OWNER_REASON_RELEASED,
@@ -232,8 +232,8 @@ static void each_way_is_told_once(struct kunit *test)
 					iommu_owner_reserve_group(a->owner,
 								  group));
 		end_by(test, way, a->owner, mdev);
-		expect_told(test, cpu, 1, group, reasons[way]);
-		expect_told(test, device, 1, group, reasons[way]);
+		expect_notified(test, cpu, 1, group, reasons[way]);
+		expect_notified(test, device, 1, group, reasons[way]);
 
 		/* and never again */
 		iommu_owner_revoke(a->owner);
@@ -248,7 +248,7 @@ static void each_way_is_told_once(struct kunit *test)
 	}
 }
 
-static void only_the_end_is_told(struct kunit *test)
+static void only_the_end_is_notified(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct mock_device *other = mock_device(test, NULL);
@@ -269,11 +269,11 @@ static void only_the_end_is_told(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&w->ended));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_unreserve_group(a, group));
-	expect_told(test, w, 1, group, IOMMU_OWNER_REASON_RELEASED);
+	expect_notified(test, w, 1, group, IOMMU_OWNER_REASON_RELEASED);
 	iommu_owner_unwatch(&w->watch);
 }
 
-static void each_group_is_told(struct kunit *test)
+static void each_group_is_notified(struct kunit *test)
 {
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 	struct watcher *w = watcher(test, a, IOMMU_OWNER_WATCH_DEVICE);
@@ -285,11 +285,11 @@ static void each_group_is_told(struct kunit *test)
 				iommu_owner_claim_group(a, mdev[i]->group));
 	}
 	end_by(test, RELEASE, a, mdev[1]);
-	expect_told(test, w, 1, mdev[1]->group, IOMMU_OWNER_REASON_RELEASED);
+	expect_notified(test, w, 1, mdev[1]->group, IOMMU_OWNER_REASON_RELEASED);
 	end_by(test, REMOVE, a, mdev[2]);
-	expect_told(test, w, 2, mdev[2]->group, IOMMU_OWNER_REASON_REMOVED);
+	expect_notified(test, w, 2, mdev[2]->group, IOMMU_OWNER_REASON_REMOVED);
 	end_by(test, REVOKE, a, mdev[0]);
-	expect_told(test, w, 3, mdev[0]->group, IOMMU_OWNER_REASON_REVOKED);
+	expect_notified(test, w, 3, mdev[0]->group, IOMMU_OWNER_REASON_REVOKED);
 	iommu_owner_unwatch(&w->watch);
 }
 
@@ -303,10 +303,10 @@ static int note_end(struct iommu_owner_watch *watch,
 }
 
 static const struct iommu_owner_watch_ops end_only_ops = {
-	.ended = note_end,
+	.shut = note_end,
 };
 
-static void claims_are_told(struct kunit *test)
+static void claims_are_notified(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct mock_device *other = mock_device(test, NULL);
@@ -458,13 +458,13 @@ static void slow_watch_holds_up_its_end_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, other->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(other));
 	KUNIT_EXPECT_EQ(test, 2, atomic_read(&w->ended));
-	expect_told(test, last, 1, other->group, IOMMU_OWNER_REASON_RELEASED);
+	expect_notified(test, last, 1, other->group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_FALSE(test, mock_thread_done(release));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 
 	complete(&w->leave);
 	mock_thread_join(release);
-	expect_told(test, last, 2, mdev->group, IOMMU_OWNER_REASON_RELEASED);
+	expect_notified(test, last, 2, mdev->group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	iommu_owner_unwatch(&w->watch);
 	iommu_owner_unwatch(&last->watch);
@@ -492,7 +492,7 @@ static void devices_go_while_it_ends(struct kunit *test)
 	mock_thread_join(release);
 
 	KUNIT_EXPECT_EQ(test, 0, call.ret);
-	expect_told(test, w, 1, mdev->group, IOMMU_OWNER_REASON_RELEASED);
+	expect_notified(test, w, 1, mdev->group, IOMMU_OWNER_REASON_RELEASED);
 	KUNIT_EXPECT_EQ(test, 0, mdev->quiesced);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(again));
@@ -504,10 +504,10 @@ static void devices_go_while_it_ends(struct kunit *test)
 static struct kunit_case watch_cases[] = {
 	KUNIT_CASE(cpu_comes_before_device),
 	KUNIT_CASE(nothing_starts_while_it_ends),
-	KUNIT_CASE(each_way_is_told_once),
-	KUNIT_CASE(only_the_end_is_told),
-	KUNIT_CASE(each_group_is_told),
-	KUNIT_CASE(claims_are_told),
+	KUNIT_CASE(each_way_is_notified_once),
+	KUNIT_CASE(only_the_end_is_notified),
+	KUNIT_CASE(each_group_is_notified),
+	KUNIT_CASE(claims_are_notified),
 	KUNIT_CASE(watch_is_for_what_comes),
 	KUNIT_CASE(watch_may_go_in_a_callback),
 	KUNIT_CASE(unwatch_waits_for_the_callback),
@@ -539,7 +539,7 @@ static struct watcher *vm_watcher(struct kunit *test, unsigned long kvm)
 	return w;
 }
 
-static void owner_belongs_to_one_vm(struct kunit *test)
+static void explicit_owner_belongs_to_one_vm(struct kunit *test)
 {
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 	struct iommu_owner *b = mock_owner(test, "b")->owner;
@@ -548,6 +548,7 @@ static void owner_belongs_to_one_vm(struct kunit *test)
 	struct watcher *two = vm_watcher(test, 2);
 	struct watcher *none = watcher(test, a, IOMMU_OWNER_WATCH_DEVICE);
 
+	a->explicit = true;
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_watch(a, &one->watch));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_watch(a, &same->watch));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_watch(a, &two->watch));
@@ -566,6 +567,18 @@ static void owner_belongs_to_one_vm(struct kunit *test)
 	iommu_owner_unwatch(&none->watch);
 }
 
+static void other_owners_may_have_several_vms(struct kunit *test)
+{
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct watcher *one = vm_watcher(test, 1);
+	struct watcher *two = vm_watcher(test, 2);
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_watch(a, &one->watch));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_watch(a, &two->watch));
+	iommu_owner_unwatch(&one->watch);
+	iommu_owner_unwatch(&two->watch);
+}
+
 static void vm_that_leaves_is_in_nobodys_way(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -575,6 +588,7 @@ static void vm_that_leaves_is_in_nobodys_way(struct kunit *test)
 	struct call call = { a, mdev->group };
 	struct mock_thread *release, *unwatch;
 
+	a->explicit = true;
 	one->blocks = true;
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_watch(a, &one->watch));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
@@ -602,7 +616,8 @@ static void revoked_owner_belongs_to_no_vm(struct kunit *test)
 }
 
 static struct kunit_case vm_cases[] = {
-	KUNIT_CASE(owner_belongs_to_one_vm),
+	KUNIT_CASE(explicit_owner_belongs_to_one_vm),
+	KUNIT_CASE(other_owners_may_have_several_vms),
 	KUNIT_CASE(vm_that_leaves_is_in_nobodys_way),
 	KUNIT_CASE(revoked_owner_belongs_to_no_vm),
 	{}

@@ -29,7 +29,7 @@ static int see_end(struct iommu_owner_watch *watch,
 		complete(&w->entered);
 		wait_for_completion(&w->leave);
 	}
-	return 0;
+	return w->drains ? -EINPROGRESS : 0;
 }
 
 static void see_claim(struct iommu_owner_watch *watch)
@@ -42,7 +42,7 @@ static void see_claim(struct iommu_owner_watch *watch)
 }
 
 static const struct iommu_owner_watch_ops watch_ops = {
-	.ended = see_end,
+	.shut = see_end,
 	.claimed = see_claim,
 };
 
@@ -80,7 +80,7 @@ struct diary *diary_new(struct kunit *test)
 	return diary;
 }
 
-void expect_told(struct kunit *test, struct watcher *w, unsigned int times,
+void expect_notified(struct kunit *test, struct watcher *w, unsigned int times,
 		 struct iommu_group *group, enum iommu_owner_reason reason)
 {
 	KUNIT_EXPECT_EQ(test, times, atomic_read(&w->ended));
@@ -102,7 +102,7 @@ void call_revoke(void *arg)
 {
 	struct call *call = arg;
 
-	iommu_owner_revoke(call->owner);
+	call->ret = iommu_owner_revoke(call->owner);
 }
 
 void call_unwatch(void *arg)

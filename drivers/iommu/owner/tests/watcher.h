@@ -32,6 +32,7 @@ struct diary {
  * @entered: ended() has been called.
  * @leave: ended() may return, if @blocks.
  * @blocks: The first ended() waits.
+ * @drains: shut() returns before the user has gone.
  */
 struct watcher {
 	struct iommu_owner_watch watch;
@@ -48,6 +49,7 @@ struct watcher {
 	struct completion entered;
 	struct completion leave;
 	bool blocks;
+	bool drains;
 };
 
 /* For mock_thread() */
@@ -68,7 +70,7 @@ struct watcher *watcher_new(struct kunit *test, char letter,
 			    enum iommu_owner_watch_class class);
 struct watcher *watcher(struct kunit *test, struct iommu_owner *owner,
 			enum iommu_owner_watch_class class);
-void expect_told(struct kunit *test, struct watcher *w, unsigned int times,
+void expect_notified(struct kunit *test, struct watcher *w, unsigned int times,
 		 struct iommu_group *group, enum iommu_owner_reason reason);
 
 #endif /* __IOMMU_OWNER_TESTS_WATCHER_H */

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ownership of IOMMU groups: the state of a group, and the points at which
+ * concepts plug in
+ *
+ * A group is wholly the kernel's or wholly one owner's:
+ *
+ *	KERNEL		no owner; any number of drivers use the DMA API
+ *	USER		an owner has claims; DMA goes where the owner maps
+ *	RESERVED	an owner without claims; DMA is blocked
+ *	ENDING		an owner whose ownership ends; DMA is blocked
+ *	QUARANTINE	no owner; DMA is blocked and no driver may bind
+ *
+ * Reports show KERNEL as PRIVATE while a driver has attached a domain of its own.
+ *
+ * Lock order, outermost first:
+ *
+ *	iommu_owner::reserve_lock
+ *	  device_lock() or a lock of the caller (VFIO group, iommufd igroup)
+ *	    iommu_probe_device_lock
+ *	      iommu_group::mutex, which protects struct iommu_ownership and the
+ *	      fields of struct group_device
+ *		iommu_owner::lock, which protects the groups, the watches and
+ *		the tokens of an owner
+ *		the lock of the leases, see lease.c
+ *		gate_lock of drivers/pci/gate.c, which page faults take, too
+ *
+ * Nothing that can call back runs under the mutex of a group: uevents, watches
+ * and resets run without it. Two groups are never locked at a time.
+ */
+#include <linux/init.h>
+#include <linux/iommu.h>
+#include <linux/lockdep.h>
+#include <trace/events/iommu_owner.h>
+
+#include "owner.h"
+
+#define NR_STATES	(IOMMU_OWNER_STATE_QUARANTINE + 1)
+
+/* The legal transitions, by the event that causes them */
+static const char * const transitions[NR_STATES][NR_STATES] = {
+	[IOMMU_OWNER_STATE_KERNEL][IOMMU_OWNER_STATE_USER] = "claim",
+	[IOMMU_OWNER_STATE_KERNEL][IOMMU_OWNER_STATE_RESERVED] = "reserve",
+	[IOMMU_OWNER_STATE_KERNEL][IOMMU_OWNER_STATE_QUARANTINE] = "undo",
+	[IOMMU_OWNER_STATE_USER][IOMMU_OWNER_STATE_RESERVED] = "release",
+	[IOMMU_OWNER_STATE_USER][IOMMU_OWNER_STATE_ENDING] = "end",
+	[IOMMU_OWNER_STATE_RESERVED][IOMMU_OWNER_STATE_USER] = "claim",
+	[IOMMU_OWNER_STATE_RESERVED][IOMMU_OWNER_STATE_ENDING] = "end",
+	[IOMMU_OWNER_STATE_ENDING][IOMMU_OWNER_STATE_KERNEL] = "return",
+	[IOMMU_OWNER_STATE_ENDING][IOMMU_OWNER_STATE_QUARANTINE] = "fail",
+	[IOMMU_OWNER_STATE_QUARANTINE][IOMMU_OWNER_STATE_KERNEL] = "clear",
+};
+
+static LIST_HEAD(concepts);	/* changed by initcalls only */
+
+/**
+ * iommu_owner_add_concept() - Plug a concept in
+ * @concept: The concept, for ever. Concepts are called in the order of their
+ *	initcalls.
+ *
+ * Context: Initcall.
+ */
+void __init iommu_owner_add_concept(struct iommu_owner_concept *concept)
+{
+	list_add_tail(&concept->node, &concepts);
+}
+
+#define for_each_concept(concept, op)				\
+	list_for_each_entry(concept, &concepts, node)		\
+		if (!(concept)->op)				\
+			;					\
+		else
+
+int iommu_owner_may_take(struct iommu_group *group, struct iommu_owner *owner)
+{
+	struct iommu_owner_concept *concept;
+	int ret;
+
+	for_each_concept(concept, may_take) {
+		ret = concept->may_take(group, owner);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int iommu_owner_taken(struct iommu_group *group, struct iommu_owner *owner)
+{
+	struct iommu_owner_concept *concept;
+	int ret;
+
+	for_each_concept(concept, taken) {
+		ret = concept->taken(group, owner);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner)
+{
+	struct iommu_owner_concept *concept;
+	int ret;
+
+	for_each_concept(concept, use) {
+		ret = concept->use(group, owner);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+bool iommu_owner_may_probe(struct iommu_group *group, struct group_device *gdev)
+{
+	struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, may_probe)
+		if (!concept->may_probe(group, gdev))
+			return false;
+	return true;
+}
+
+bool iommu_owner_may_return(struct iommu_group *group)
+{
+	struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, may_return)
+		if (!concept->may_return(group))
+			return false;
+	return true;
+}
+
+void iommu_owner_ended(struct iommu_group *group)
+{
+	struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, ended)
+		concept->ended(group);
+}
+
+void iommu_owner_returned(struct iommu_group *group)
+{
+	struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, returned)
+		concept->returned(group);
+}
+
+void iommu_owner_event(struct iommu_owner *owner,
+		       enum iommu_owner_event_type type,
+		       struct iommu_group *group, struct device *dev,
+		       enum iommu_owner_reason reason)
+{
+	struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, event)
+		concept->event(owner, type, group, dev, reason);
+}
+
+void iommu_owner_access(struct iommu_owner *owner,
+			const struct iommu_owner_access *access)
+{
+	struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, access)
+		concept->access(owner, access);
+}
+
+/**
+ * iommu_owner_init_group() - Initialize the ownership of a new group
+ * @group: The group.
+ *
+ * A number is used again when its group has gone: the generations of two groups
+ * differ.
+ *
+ * Context: Any.
+ */
+void iommu_owner_init_group(struct iommu_group *group)
+{
+	static atomic64_t groups;
+	struct iommu_ownership *own = &group->ownership;
+	struct iommu_owner_concept *concept;
+
+	own->generation = (u64)atomic64_inc_return(&groups) << 32;
+	for_each_concept(concept, init)
+		concept->init(group);
+}
+
+void iommu_owner_changed(struct iommu_group *group)
+{
+	struct iommu_owner_concept *concept;
+
+	lockdep_assert_held(&group->mutex);
+
+	group->ownership.generation++;
+	if (!trace_iommu_owner_isolation_enabled())
+		return;
+	for_each_concept(concept, changed)
+		concept->changed(group);
+}
+
+/* The only place that changes &iommu_ownership.state. */
+void iommu_owner_set_state(struct iommu_group *group,
+			   enum iommu_owner_state state)
+{
+	struct iommu_ownership *own = &group->ownership;
+	enum iommu_owner_state old = own->state;
+	struct iommu_owner_concept *concept;
+
+	lockdep_assert_held(&group->mutex);
+
+	WARN_ONCE(!transitions[old][state], "iommu-owner: state %d after %d\n",
+		  state, old);
+	WARN_ON_ONCE(!own->claims == (state == IOMMU_OWNER_STATE_USER));
+	/* While it is ending, the reason may be known already */
+	WARN_ON_ONCE(state != IOMMU_OWNER_STATE_ENDING && !own->quarantine ==
+		     (state == IOMMU_OWNER_STATE_QUARANTINE));
+	own->state = state;
+	iommu_owner_changed(group);
+	for_each_concept(concept, state)
+		concept->state(group, old);
+}
+
+static bool state_is_core_domain(struct iommu_group *group)
+{
+	return !group->domain || group->domain == group->default_domain ||
+	       group->domain == group->blocking_domain;
+}
+
+/* The state as it is reported */
+enum iommu_owner_state iommu_owner_group_state(struct iommu_group *group)
+{
+	enum iommu_owner_state state = group->ownership.state;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (state == IOMMU_OWNER_STATE_KERNEL && !state_is_core_domain(group))
+		return IOMMU_OWNER_STATE_PRIVATE;
+	return state;
+}
+
+/**
+ * iommu_owner_lock() - Lock a group whose ownership or domain may change
+ * @group: The group; the caller has a reference.
+ *
+ * Context: May sleep. Takes the mutex of @group until iommu_owner_unlock().
+ */
+void iommu_owner_lock(struct iommu_group *group)
+{
+	mutex_lock(&group->mutex);
+}
+
+/**
+ * iommu_owner_unlock() - Unlock a group and report its state if that is new
+ * @group: The group; the caller has a reference.
+ *
+ * That an ownership is ending is not announced: its end is.
+ *
+ * Context: Releases the mutex of @group.
+ */
+void iommu_owner_unlock(struct iommu_group *group)
+{
+	enum iommu_owner_state state = iommu_owner_group_state(group);
+	struct iommu_ownership *own = &group->ownership;
+	struct iommu_owner_concept *concept;
+
+	if (state != own->reported && state != IOMMU_OWNER_STATE_ENDING) {
+		own->reported = state;
+		iommu_owner_changed(group);
+		for_each_concept(concept, report)
+			concept->report(group);
+	}
+	mutex_unlock(&group->mutex);
+}
+
+struct group_device *iommu_owner_find_device(struct iommu_group *group,
+					     struct device *dev)
+{
+	struct group_device *gdev;
+
+	lockdep_assert_held(&group->mutex);
+
+	for_each_group_device(group, gdev)
+		if (gdev->dev == dev)
+			return gdev;
+	return NULL;
+}
+
+/* A device of @group, other than @except, whose driver uses the DMA API */
+struct group_device *iommu_owner_kernel_user(struct iommu_group *group,
+					     struct device *except)
+{
+	struct group_device *gdev;
+
+	lockdep_assert_held(&group->mutex);
+
+	for_each_group_device(group, gdev)
+		if (gdev->driver && gdev->dev != except)
+			return gdev;
+	return NULL;
+}
+
+/* The driver of @gdev if it conflicts with a claim of @group */
+const struct device_driver *
+iommu_owner_blocking_driver(struct iommu_group *group,
+			    struct group_device *gdev)
+{
+	lockdep_assert_held(&group->mutex);
+
+	/* A driver that has handed its use over does not conflict */
+	return group->ownership.owner ? NULL : gdev->driver;
+}
+
+/* The name of the owner for reports */
+const char *iommu_owner_group_owner(struct iommu_group *group)
+{
+	struct group_device *gdev;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (group->ownership.owner)
+		return group->ownership.owner->name;
+	if (iommu_owner_group_state(group) == IOMMU_OWNER_STATE_PRIVATE) {
+		gdev = iommu_owner_kernel_user(group, NULL);
+		if (gdev)
+			return gdev->driver->name;
+	}
+	return "kernel";
+}
+
+/*
+ * May @owner, or the kernel if it is NULL, change the domains and PASIDs of
+ * @group? -EBUSY: the group has an owner or is in quarantine; -EACCES: another
+ * owner; -ESTALE: the ownership has ended.
+ */
+int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner)
+{
+	const struct iommu_ownership *own = &group->ownership;
+
+	lockdep_assert_held(&group->mutex);
+
+	if (!owner)
+		return iommu_owner_dma_blocked(group) ? -EBUSY : 0;
+	if (!own->owner)
+		return -ESTALE;
+	if (own->owner != owner)
+		return -EACCES;
+	return own->state == IOMMU_OWNER_STATE_USER ? 0 : -ESTALE;
+}
+
+/* Does anything but the use by @lender, which may be NULL, conflict with a claim? */
+bool iommu_owner_conflicts(struct iommu_group *group, struct device *lender)
+{
+	lockdep_assert_held(&group->mutex);
+
+	return iommu_owner_dma_blocked(group) ||
+	       iommu_owner_kernel_user(group, lender) ||
+	       !state_is_core_domain(group) || !xa_empty(&group->pasid_array);
+}
+
+/* Does anybody rely on the default domain staying as it is? */
+bool iommu_owner_group_busy(struct iommu_group *group)
+{
+	return iommu_owner_conflicts(group, NULL);
+}
+
+/* Is the blocking domain the one that the core falls back to? */
+bool iommu_owner_dma_blocked(struct iommu_group *group)
+{
+	lockdep_assert_held(&group->mutex);
+
+	return group->ownership.state != IOMMU_OWNER_STATE_KERNEL;
+}
+
+/* @gdev has been added to @group, but has no domain yet. */
+void iommu_owner_device_joining(struct iommu_group *group,
+				struct group_device *gdev)
+{
+	struct iommu_owner_concept *concept;
+
+	lockdep_assert_held(&group->mutex);
+
+	for_each_concept(concept, joining)
+		concept->joining(group, gdev);
+}
+
+/* @gdev has a domain. */
+void iommu_owner_device_joined(struct iommu_group *group,
+			       struct group_device *gdev)
+{
+	struct iommu_owner *owner = group->ownership.owner;
+	struct iommu_owner_concept *concept;
+
+	iommu_owner_changed(group);
+	for_each_concept(concept, joined)
+		concept->joined(group, gdev->dev);
+	if (owner)
+		iommu_owner_event(owner, IOMMU_OWNER_EVENT_DEVICE_ADDED, group,
+				  gdev->dev, 0);
+}
+
+/* @dev is no longer in @group. */
+void iommu_owner_left(struct iommu_group *group, struct device *dev)
+{
+	struct iommu_owner_concept *concept;
+
+	iommu_owner_changed(group);
+	for_each_concept(concept, left)
+		concept->left(group, dev);
+}
