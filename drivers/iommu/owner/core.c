@@ -29,6 +29,7 @@
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
 #include <kunit/visibility.h>
+#include <linux/atomic.h>
 #include <linux/device/driver.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -179,10 +180,17 @@ iommu_owner_blocking_driver(struct iommu_group *group,
 	return group->ownership.owner ? NULL : gdev->driver;
 }
 
+/* Of all groups: what was seen of one never fits another */
+static atomic64_t generations;
+
 void iommu_owner_changed(struct iommu_group *group)
 {
+	struct iommu_ownership *own = &group->ownership;
+
 	lockdep_assert_held(&group->mutex);
-	group->ownership.generation++;
+	own->generation = atomic64_inc_return(&generations);
+	if (!own->first_generation)
+		own->first_generation = own->generation;
 	if (trace_iommu_owner_isolation_enabled())
 		iommu_owner_trace_isolation(group);
 }

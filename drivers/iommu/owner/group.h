@@ -12,7 +12,10 @@ struct group_device;
  * struct iommu_ownership - Who has a group
  * @owner: The owner, with a reference; NULL while the group is the kernel's.
  * @node: Entry in the groups of @owner, until the ownership begins to end.
- * @generation: Moves with every change of what a report shows.
+ * @generation: Grows with every change of what a report shows. No two groups
+ *	ever have the same.
+ * @first_generation: Its first value. All that this group ever had are from
+ *	here up to @generation.
  * @told: The state that the last uevent told.
  * @claims: Claims of @owner. Zero with an @owner: the group is reserved.
  * @attaches: Shared attaches of the current domain by @owner.
@@ -39,6 +42,7 @@ struct iommu_ownership {
 	struct iommu_owner *owner;
 	struct list_head node;
 	u64 generation;
+	u64 first_generation;
 	enum iommu_owner_state told;
 	unsigned int claims;
 	unsigned int attaches;
