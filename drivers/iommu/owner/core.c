@@ -66,7 +66,6 @@ struct iommu_owner *iommu_owner_alloc(const char *name)
 	spin_lock_init(&owner->lock);
 	INIT_LIST_HEAD(&owner->groups);
 	INIT_LIST_HEAD(&owner->watches);
-	INIT_LIST_HEAD(&owner->tokens);
 	init_waitqueue_head(&owner->wait);
 	return owner;
 }
@@ -101,6 +100,7 @@ void iommu_owner_put(struct iommu_owner *owner)
 		return;
 
 	might_sleep();
+	iommu_owner_events_free(owner);
 	kfree(owner);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_put);
@@ -327,6 +327,10 @@ void iommu_owner_device_removed(struct iommu_owner_section *section,
 	iommu_owner_changed(group);
 	if (own->gated)
 		iommu_owner_gate_device(group, dev, false);
+	if (own->owner)
+		iommu_owner_token_event(own->owner,
+					IOMMU_OWNER_EVENT_DEVICE_REMOVED, group,
+					dev, 0);
 	if (!list_empty(&group->devices))
 		return;
 	iommu_owner_forget_leases(group);

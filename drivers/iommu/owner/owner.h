@@ -11,6 +11,8 @@
 
 #include "../iommu-priv.h"
 
+struct iommu_owner_events;
+
 /**
  * struct iommu_owner - The party that has a group
  * @ref: References: one per holder of a pointer, one per group that is owned.
@@ -22,10 +24,13 @@
  * @groups: The &struct iommu_ownership of its groups, but those that end.
  * @watches: Who is told of ends, by class.
  * @watched: Number of watches that have ever come.
- * @tokens: The &struct iommu_owner_token that are open.
- * @reservers: Number of @tokens that have the right to reserve.
- * @events: Number of events that the tokens were told.
- * @wait: For a watch whose callback runs, for @ending, and for events.
+ * @nr_watches: Number of @watches.
+ * @tokens: Number of &struct iommu_owner_token.
+ * @reservers: Number of those that have the right to reserve, and are open.
+ * @events: Number of events in @ring so far.
+ * @ring: What its tokens read; NULL before the first token that may. Also read
+ *	without the lock: once set, it stays.
+ * @wait: For a watch whose callback runs, and for @ending.
  * @ending: Number of ownerships that have begun to end, but not ended; and one
  *	while the owner is being revoked.
  * @revoked: Nothing can be claimed any more.
@@ -39,9 +44,11 @@ struct iommu_owner {
 	struct list_head groups;
 	struct list_head watches;
 	u64 watched;
-	struct list_head tokens;
+	unsigned int nr_watches;
+	unsigned int tokens;
 	unsigned int reservers;
 	u64 events;
+	struct iommu_owner_events *ring;
 	wait_queue_head_t wait;
 	unsigned int ending;
 	bool revoked;
@@ -126,15 +133,17 @@ struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 
 /* event.c */
 #ifdef CONFIG_IOMMU_OWNER_TOKEN
+void iommu_owner_events_free(struct iommu_owner *owner);
+void iommu_owner_events_wake(struct iommu_owner *owner);
 void __iommu_owner_token_event(struct iommu_owner *owner,
 			       enum iommu_owner_event_type type,
 			       struct iommu_group *group, struct device *dev,
 			       enum iommu_owner_reason reason);
 
 /*
- * Tell the tokens of @owner. @group, if not NULL, has its mutex held. @dev is
- * the device that a driver was refused, with its lock held, or that was added.
- * Does not sleep.
+ * Send an event to the tokens of @owner. @group, if not NULL, has its mutex
+ * held. @dev is the device that a driver was refused, with its lock held, or
+ * that was added or removed. Does not sleep.
  */
 static inline void iommu_owner_token_event(struct iommu_owner *owner,
 					   enum iommu_owner_event_type type,
@@ -142,14 +151,22 @@ static inline void iommu_owner_token_event(struct iommu_owner *owner,
 					   struct device *dev,
 					   enum iommu_owner_reason reason)
 {
-	/* Whoever opens a token now cannot tell that this was later */
-	if (!list_empty_careful(&owner->tokens))
+	/* A token that is opened now gets the events from now on */
+	if (READ_ONCE(owner->ring))
 		__iommu_owner_token_event(owner, type, group, dev, reason);
 }
 
 void iommu_owner_token_access(struct iommu_owner *owner,
 			      const struct iommu_owner_access *access);
 #else
+static inline void iommu_owner_events_free(struct iommu_owner *owner)
+{
+}
+
+static inline void iommu_owner_events_wake(struct iommu_owner *owner)
+{
+}
+
 static inline void iommu_owner_token_event(struct iommu_owner *owner,
 					   enum iommu_owner_event_type type,
 					   struct iommu_group *group,

@@ -27,7 +27,8 @@ static const char * const state_names[] = {
 	[IOMMU_OWNER_STATE_PRIVATE]		= "private",
 	[IOMMU_OWNER_STATE_USER]		= "user",
 	[IOMMU_OWNER_STATE_RESERVED]		= "reserved",
-	[IOMMU_OWNER_STATE_QUARANTINE]	= "quarantine",
+	[IOMMU_OWNER_STATE_ENDING]		= "ending",
+	[IOMMU_OWNER_STATE_QUARANTINE]		= "quarantine",
 };
 
 /**

@@ -48,7 +48,7 @@ static bool other_vm(struct iommu_owner *owner,
  *
  * Context: Process. Takes the lock of the owner.
  * Return: 0; -EBUSY if @owner is associated with another VM; -ESTALE if @owner
- * has been revoked.
+ * has been revoked; -ENOSPC if it has IOMMU_OWNER_WATCHES_MAX watches.
  */
 int iommu_owner_watch(struct iommu_owner *owner,
 		      struct iommu_owner_watch *watch)
@@ -60,6 +60,9 @@ int iommu_owner_watch(struct iommu_owner *owner,
 		return -ESTALE;
 	if (watch->vm && other_vm(owner, watch))
 		return -EBUSY;
+	if (owner->nr_watches >= IOMMU_OWNER_WATCHES_MAX)
+		return -ENOSPC;
+	owner->nr_watches++;
 
 	list_for_each_entry(pos, &owner->watches, node)
 		if (pos->class > watch->class)
@@ -94,6 +97,7 @@ void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 	wait_event_cmd(owner->wait, !watch->users,
 		       spin_unlock(&owner->lock), spin_lock(&owner->lock));
 	list_del(&watch->node);
+	owner->nr_watches--;
 	watch->owner = NULL;
 	spin_unlock(&owner->lock);
 	iommu_owner_put(owner);
@@ -209,6 +213,7 @@ static void forget_owner(struct iommu_group *group)
 	if (!--owner->ending && waitqueue_active(&owner->wait))
 		wake_up_all(&owner->wait);
 	spin_unlock(&owner->lock);
+	iommu_owner_events_wake(owner);
 }
 
 /* Steps 2 to 4. The caller drops the reference of the group to the owner. */
@@ -303,6 +308,7 @@ void iommu_owner_revoke(struct iommu_owner *owner)
 	wait_event_cmd(owner->wait, !owner->ending,
 		       spin_unlock(&owner->lock), spin_lock(&owner->lock));
 	spin_unlock(&owner->lock);
+	iommu_owner_events_wake(owner);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_revoke);
 
