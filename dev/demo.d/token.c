@@ -118,7 +118,7 @@ static int hold(int group)
 {
 	int token, ret, server;
 
-	token = token_create("orchestrator", IOMMU_OWNER_RIGHTS_ALL);
+	token = token_create("orchestrator", ALL_RIGHTS);
 	if (token < 0)
 		return token;
 	ret = token_reserve(token, group);

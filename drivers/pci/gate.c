@@ -29,6 +29,7 @@
 #include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/pci-gate.h>
+#include <linux/pid.h>
 #include <linux/pfn_t.h>
 #include <linux/rwsem.h>
 #include <linux/security.h>
@@ -99,16 +100,23 @@ static int judge(struct pci_dev *pdev, const char *path,
 	access->group = iommu_group_get(&pdev->dev);
 	access->refused = ret < 0;
 	access->pid = task_tgid_nr(current);
+	access->process = get_pid(task_tgid(current));
 	strscpy(access->comm, current->comm);
 	strscpy(access->path, path);
 	return ret;
 }
 
+static void put_access(const struct iommu_owner_access *access)
+{
+	put_pid(access->process);
+	iommu_group_put(access->group);
+	put_device(access->dev);
+}
+
 static void tell(const struct iommu_owner_access *access)
 {
 	iommu_owner_report_access(access);
-	iommu_group_put(access->group);
-	put_device(access->dev);
+	put_access(access);
 }
 
 struct told_later {
@@ -167,8 +175,7 @@ static void tell_later(const struct iommu_owner_access *access)
 		}
 		kfree(job);
 	}
-	iommu_group_put(access->group);
-	put_device(access->dev);
+	put_access(access);
 }
 
 static int check(struct pci_dev *pdev, const char *path,

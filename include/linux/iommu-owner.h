@@ -16,11 +16,17 @@
 #include <linux/types.h>
 #include <uapi/linux/iommu-owner.h>
 
+/* Those that this kernel knows, and those that a token of a file may have */
+#define IOMMU_OWNER_RIGHTS_ALL	((IOMMU_OWNER_RIGHT_GRANT << 1) - 1)
+#define IOMMU_OWNER_RIGHTS_FILE	(IOMMU_OWNER_RIGHTS_ALL & \
+				 ~IOMMU_OWNER_RIGHT_TAKE)
+
 struct device;
 struct file;
 struct iommu_owner;
 struct kvm;
 struct module;
+struct pid;
 
 /**
  * struct iommu_owner_end - The end of an ownership
@@ -152,6 +158,7 @@ struct iommu_owner_blocker {
  * @dev: The device.
  * @group: Its group.
  * @pid: The process that does it, in the initial namespace.
+ * @process: The same, with a reference.
  * @refused: It was refused; else it was let through.
  * @comm: Command of that process.
  * @path: The way that it takes, in a word.
@@ -160,6 +167,7 @@ struct iommu_owner_access {
 	struct device *dev;
 	struct iommu_group *group;
 	pid_t pid;
+	struct pid *process;
 	bool refused;
 	char comm[TASK_COMM_LEN];
 	char path[IOMMU_OWNER_DRIVER_LEN];

@@ -170,6 +170,7 @@ static void end_return_group(struct iommu_owner_teardown *teardown,
 	if (!--owner->ending && waitqueue_active(&owner->wait))
 		wake_up_all(&owner->wait);
 	spin_unlock(&owner->lock);
+	iommu_owner_settled(owner);
 	iommu_owner_put(owner);
 	iommu_group_put(group);
 }
@@ -216,6 +217,10 @@ void iommu_owner_device_left(struct iommu_owner_teardown *teardown,
 	iommu_owner_init_teardown(teardown, own->owner,
 				  IOMMU_OWNER_REASON_REMOVED);
 	iommu_owner_left(group, dev);
+	if (own->owner)
+		iommu_owner_event(own->owner,
+				  IOMMU_OWNER_EVENT_DEVICE_REMOVED, group, dev,
+				  0);
 	if (!list_empty(&group->devices))
 		return;
 	__iommu_group_remove_pasids(group);
@@ -300,6 +305,7 @@ int iommu_owner_revoke(struct iommu_owner *owner)
 	if (!owner->ending)
 		wake_up_all(&owner->wait);
 	spin_unlock(&owner->lock);
+	iommu_owner_settled(owner);
 	return end_wait_for_others(owner, deadline);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_revoke);

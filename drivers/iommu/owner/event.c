@@ -1,84 +1,144 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Events of an owner, in a queue for each token that may see them
+ * Events of an owner, in one ring that all of its tokens read
  *
- * A queue has a fixed length. When it is full, its last record counts what is
- * missing at that place: nothing is dropped in silence, and the records before
- * and after stay in order.
+ * An event is written once, however many tokens there are. Each token has a
+ * position of its own. If the ring has moved on past it, the token first reads
+ * how many events it has missed: nothing is dropped silently, and what it reads
+ * is in order.
+ *
+ * Waiting readers are woken by a work item, with no lock of the core held:
+ * their number is theirs to choose.
  */
 #include <kunit/visibility.h>
+#include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/ktime.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "token.h"
 
-int iommu_owner_events_alloc(struct iommu_owner_token *token)
+/**
+ * struct event_slot - Place of an event in the ring
+ * @event: The record, without the process id.
+ * @pid: The process, with a reference; NULL if the slot is empty.
+ */
+struct event_slot {
+	struct iommu_owner_event event;
+	struct pid *pid;
+};
+
+/**
+ * struct iommu_owner_events - The ring of an owner
+ * @wait: The readers that wait and poll.
+ * @wake: Wakes them.
+ * @lost_time: Time of the last event that was overwritten.
+ * @slots: The last TOKEN_EVENTS events; that with number n is in slot
+ *	n % TOKEN_EVENTS.
+ *
+ * It comes with the first token that may read it, and stays as long as the
+ * owner. @lost_time and @slots are protected by the lock of the owner.
+ */
+struct iommu_owner_events {
+	wait_queue_head_t wait;
+	struct work_struct wake;
+	u64 lost_time;
+	struct event_slot slots[TOKEN_EVENTS];
+};
+
+static void event_wake_work(struct work_struct *work)
 {
-	/* A record is written as a whole before it can be read */
-	token->events = kvmalloc_array(TOKEN_EVENTS, sizeof(*token->events),
-				       GFP_KERNEL_ACCOUNT);
-	return token->events ? 0 : -ENOMEM;
+	struct iommu_owner_events *ring =
+		container_of(work, struct iommu_owner_events, wake);
+
+	wake_up_interruptible_all(&ring->wait);
 }
 
-static struct iommu_owner_event *record(struct iommu_owner_token *token,
-					unsigned int index)
+/* Give @owner a ring, if it has none. */
+int iommu_owner_events_alloc(struct iommu_owner *owner)
 {
-	return &token->events[(token->head + index) % TOKEN_EVENTS];
-}
+	struct iommu_owner_events *ring;
 
-static void lose(struct iommu_owner_token *token,
-		 const struct iommu_owner_event *event)
-{
-	struct iommu_owner_event *last = record(token, token->count - 1);
-
-	if (last->type != IOMMU_OWNER_EVENT_LOST) {
-		last = record(token, token->count++);
-		memset(last, 0, sizeof(*last));
-		last->type = IOMMU_OWNER_EVENT_LOST;
-		last->group = -1;
+	if (READ_ONCE(owner->ring))
+		return 0;
+	ring = kvzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	if (!ring)
+		return -ENOMEM;
+	init_waitqueue_head(&ring->wait);
+	INIT_WORK(&ring->wake, event_wake_work);
+	scoped_guard(spinlock, &owner->lock) {
+		if (!owner->ring) {
+			smp_store_release(&owner->ring, ring);
+			return 0;
+		}
 	}
-	last->sequence = event->sequence;
-	last->time = event->time;
-	last->lost++;
+	kvfree(ring);
+	return 0;
 }
 
-static void push(struct iommu_owner_token *token,
-		 const struct iommu_owner_event *event)
+/* The last reference to @owner is gone. */
+static void event_free(struct iommu_owner *owner)
 {
-	lockdep_assert_held(&token->owner->lock);
+	struct iommu_owner_events *ring = owner->ring;
 
-	if (token->count >= TOKEN_EVENTS - 1)
-		lose(token, event);
-	else
-		*record(token, token->count++) = *event;
+	if (!ring)
+		return;
+	cancel_work_sync(&ring->wake);
+	for (unsigned int i = 0; i < TOKEN_EVENTS; i++)
+		put_pid(ring->slots[i].pid);
+	kvfree(ring);
 }
 
-static void describe_group(struct iommu_owner_event *event,
-			   struct iommu_group *group)
+/* Something has changed that readers of @owner may wait for. Does not sleep. */
+static void event_wake(struct iommu_owner *owner)
+{
+	struct iommu_owner_events *ring = READ_ONCE(owner->ring);
+
+	/* Readers look under the lock of the owner after they began to wait */
+	if (ring && wq_has_sleeper(&ring->wait))
+		queue_work(system_unbound_wq, &ring->wake);
+}
+
+static void event_describe_group(struct iommu_owner_event *event,
+				 struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 
 	event->group = group->id;
 	event->generation = group->ownership.generation;
-	event->state = iommu_owner_group_state(group);
 	event->claims = group->ownership.claims;
+	event->state = iommu_owner_group_state(group);
 }
 
-static void tell(struct iommu_owner *owner, struct iommu_owner_event *event)
+/* Write @event, which @pid has caused. @owner has a ring. */
+static void event_push(struct iommu_owner *owner,
+		       struct iommu_owner_event *event, struct pid *pid)
 {
-	struct iommu_owner_token *token;
+	struct iommu_owner_events *ring = owner->ring;
+	struct event_slot *slot;
+	struct pid *old;
 
-	guard(spinlock)(&owner->lock);
-	event->sequence = owner->events++;
-	list_for_each_entry(token, &owner->tokens, node)
-		if (token->events)
-			push(token, event);
-	wake_up_interruptible_all(&owner->wait);
+	event->size = sizeof(*event);
+	get_pid(pid);
+	scoped_guard(spinlock, &owner->lock) {
+		event->time = ktime_get_ns();
+		event->sequence = owner->events++;
+		slot = &ring->slots[event->sequence % TOKEN_EVENTS];
+		ring->lost_time = slot->event.time;
+		slot->event = *event;
+		old = slot->pid;
+		slot->pid = pid;
+	}
+	put_pid(old);
+	event_wake(owner);
 }
 
 /* As iommu_owner_event() */
@@ -93,20 +153,18 @@ static void event_send(struct iommu_owner *owner,
 		.reason = reason,
 	};
 
-	/* A token that is opened now cannot know that this was later */
-	if (list_empty_careful(&owner->tokens))
+	/* A token that is opened now gets the events from now on */
+	if (!READ_ONCE(owner->ring))
 		return;
 
-	event.time = ktime_get_ns();
-	event.pid = task_tgid_nr(current);
 	strscpy(event.comm, current->comm);
 	if (group)
-		describe_group(&event, group);
+		event_describe_group(&event, group);
 	if (dev)
 		strscpy(event.device, dev_name(dev));
 	if (type == IOMMU_OWNER_EVENT_PROBE_REFUSED)
 		strscpy(event.driver, dev->driver->name);
-	tell(owner, &event);
+	event_push(owner, &event, task_tgid(current));
 }
 
 /* The host was refused a device of @owner. The mutex of its group is held. */
@@ -117,73 +175,112 @@ static void event_access(struct iommu_owner *owner,
 		.type = IOMMU_OWNER_EVENT_ACCESS_REFUSED,
 	};
 
-	if (list_empty_careful(&owner->tokens))
+	if (!READ_ONCE(owner->ring))
 		return;
 
-	event.time = ktime_get_ns();
-	event.pid = access->pid;
 	strscpy(event.comm, access->comm);
-	describe_group(&event, access->group);
+	event_describe_group(&event, access->group);
 	strscpy(event.device, dev_name(access->dev));
 	strscpy(event.driver, access->path);
-	tell(owner, &event);
+	event_push(owner, &event, access->process);
 }
 
-/* Nothing can happen to an owner that is revoked and has nothing */
-static bool silent(struct iommu_owner *owner)
+/* Nothing can happen to an owner that is revoked and has nothing. */
+static bool event_none_follows(struct iommu_owner *owner)
 {
 	lockdep_assert_held(&owner->lock);
 	return owner->revoked && !owner->ending && list_empty(&owner->groups);
 }
 
-static bool readable(struct iommu_owner_token *token)
+/* Events that @token has not read, also those that it has missed */
+static u64 event_count(const struct iommu_owner_token *token)
 {
-	guard(spinlock)(&token->owner->lock);
-	return token->count || silent(token->owner);
+	lockdep_assert_held(&token->owner->lock);
+	return token->owner->events - token->next;
 }
 
-static bool peek(struct iommu_owner_token *token,
-		 struct iommu_owner_event *event)
+/* The record for those in front of the ring that @token has missed */
+static void event_lost(const struct iommu_owner_token *token,
+		       struct iommu_owner_event *event)
 {
-	guard(spinlock)(&token->owner->lock);
-	if (!token->count)
-		return false;
-	*event = *record(token, 0);
+	const struct iommu_owner *owner = token->owner;
+	u64 last = owner->events - TOKEN_EVENTS - 1;
+
+	*event = (struct iommu_owner_event) {
+		.size = sizeof(*event),
+		.type = IOMMU_OWNER_EVENT_LOST,
+		.sequence = last,
+		.time = owner->ring->lost_time,
+		.group = -1,
+		.lost = min_t(u64, last + 1 - token->next, U32_MAX),
+	};
+}
+
+/* The next record of @token, as the current task may see it; false if none */
+static bool event_peek(struct iommu_owner_token *token,
+		       struct iommu_owner_event *event)
+{
+	const struct iommu_owner *owner = token->owner;
+	const struct event_slot *slot;
+	struct pid *pid;
+
+	lockdep_assert_held(&token->read_lock);
+
+	scoped_guard(spinlock, &token->owner->lock) {
+		if (!event_count(token))
+			return false;
+		if (event_count(token) > TOKEN_EVENTS) {
+			event_lost(token, event);
+			return true;
+		}
+		slot = &owner->ring->slots[token->next % TOKEN_EVENTS];
+		*event = slot->event;
+		pid = get_pid(slot->pid);
+	}
+	event->pid = pid_vnr(pid);
+	put_pid(pid);
 	return true;
 }
 
-static void drop(struct iommu_owner_token *token)
+/* @event has been read. */
+static void event_pass(struct iommu_owner_token *token,
+		       const struct iommu_owner_event *event)
 {
 	guard(spinlock)(&token->owner->lock);
-	token->head = (token->head + 1) % TOKEN_EVENTS;
-	token->count--;
+	token->next = event->sequence + 1;
 }
 
 /* As many whole records as there are and fit; -EFAULT if not even one did. */
-static ssize_t copy_records(struct iommu_owner_token *token, char __user *buf,
-			    size_t size)
+static ssize_t event_copy(struct iommu_owner_token *token, char __user *buf,
+			  size_t size)
 {
 	struct iommu_owner_event event;
 	ssize_t done = 0;
 
 	if (mutex_lock_interruptible(&token->read_lock))
 		return -ERESTARTSYS;
-	while (size - done >= sizeof(event) && peek(token, &event)) {
+	while (size - done >= sizeof(event) && event_peek(token, &event)) {
 		if (copy_to_user(buf + done, &event, sizeof(event))) {
 			done = done ?: -EFAULT;
 			break;
 		}
-		drop(token);
+		event_pass(token, &event);
 		done += sizeof(event);
 	}
 	mutex_unlock(&token->read_lock);
 	return done;
 }
 
-static bool at_end(struct iommu_owner_token *token)
+static bool event_readable(struct iommu_owner_token *token)
 {
 	guard(spinlock)(&token->owner->lock);
-	return !token->count && silent(token->owner);
+	return event_count(token) || event_none_follows(token->owner);
+}
+
+static bool event_at_end(struct iommu_owner_token *token)
+{
+	guard(spinlock)(&token->owner->lock);
+	return !event_count(token) && event_none_follows(token->owner);
 }
 
 ssize_t iommu_owner_events_read(struct iommu_owner_token *token,
@@ -198,13 +295,13 @@ ssize_t iommu_owner_events_read(struct iommu_owner_token *token,
 
 	/* Another reader may be faster */
 	for (;;) {
-		ret = copy_records(token, buf, size);
-		if (ret || at_end(token))
+		ret = event_copy(token, buf, size);
+		if (ret || event_at_end(token))
 			return ret;
 		if (!wait)
 			return -EAGAIN;
-		if (wait_event_interruptible(token->owner->wait,
-					     readable(token)))
+		if (wait_event_interruptible(token->owner->ring->wait,
+					     event_readable(token)))
 			return -ERESTARTSYS;
 	}
 }
@@ -219,18 +316,21 @@ __poll_t iommu_owner_events_poll(struct iommu_owner_token *token,
 	if (!(token->rights & IOMMU_OWNER_RIGHT_INSPECT))
 		return EPOLLERR;
 
-	poll_wait(file, &owner->wait, table);
+	poll_wait(file, &owner->ring->wait, table);
 	guard(spinlock)(&owner->lock);
-	if (token->count)
+	if (event_count(token))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (silent(owner))
+	if (event_none_follows(owner))
 		mask |= EPOLLHUP;
 	return mask;
 }
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_events_poll);
 
 static struct iommu_owner_concept event_concept = {
 	.event = event_send,
 	.access = event_access,
+	.settled = event_wake,
+	.free = event_free,
 };
 
 static int __init event_init(void)

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a token can see: its owner with groups and devices, and what is in the
- * way of a claim
+ * What a token can see: its owner with groups and devices, and what blocks a
+ * claim
  *
- * Each group is told with one look under its mutex, into a buffer, and copied
- * to user space when the mutex is released.
+ * Each group is described with one look under its mutex, into a buffer, and
+ * copied to user space when the mutex is released.
+ *
+ * The mutex does not order the binding of drivers that manage DMA themselves,
+ * and it is inside the lock of the device, which does. So their names are read
+ * afterwards, and the look is repeated if the group has changed meanwhile.
  */
+#include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/device.h>
-#include <linux/overflow.h>
-#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -17,118 +21,182 @@
 #include "token.h"
 
 /**
- * struct list - Devices of one group, and where they go
+ * struct inspect_entry - A device of one group
+ * @info: What user space gets.
+ * @dev: The device, with a reference, if the name of its driver is missing.
+ */
+struct inspect_entry {
+	struct iommu_owner_device_info info;
+	struct device *dev;
+};
+
+/**
+ * struct inspect - Devices of one group, and where they go
  * @to: Array of user space.
+ * @size: Size of its elements.
  * @room: Entries that fit there.
  * @count: Entries so far, also those that did not fit.
- * @buf: Entries of one group.
- * @size: Room in @buf.
- * @used: Entries of that group, also those that did not fit into @buf.
+ * @entries: Entries of one group.
+ * @fit: Room in @entries.
+ * @used: Entries of that group, also those that did not fit into @entries.
  */
-struct list {
-	struct iommu_owner_device_info __user *to;
+struct inspect {
+	u64 to;
+	u32 size;
 	u32 room;
 	u32 count;
-	struct iommu_owner_device_info *buf;
-	u32 size;
+	struct inspect_entry *entries;
+	u32 fit;
 	u32 used;
 };
 
-DEFINE_FREE(list_buf, struct list, kvfree(_T.buf))
+DEFINE_FREE(inspect_entries, struct inspect, kvfree(_T.entries))
 
-/* A driver is freed after the grace period in which its module goes. */
-static void copy_driver_name(struct iommu_owner_device_info *info,
-			     struct device *dev)
+static int inspect_check_size(const struct inspect *inspect)
 {
-	const struct device_driver *driver;
-
-	guard(rcu)();
-	driver = READ_ONCE(dev->driver);
-	if (driver)
-		strscpy(info->driver, driver->name);
+	if (!inspect->room)
+		return 0;
+	return iommu_owner_check_element(inspect->size,
+					 offsetofend(struct iommu_owner_device_info,
+						     __reserved));
 }
 
-static struct iommu_owner_device_info *add_entry(struct list *list,
-						 struct iommu_group *group)
+static struct inspect_entry *inspect_add(struct inspect *inspect,
+					 struct iommu_group *group)
 {
-	struct iommu_owner_device_info *info;
+	struct inspect_entry *entry;
 
 	lockdep_assert_held(&group->mutex);
 
-	if (list->used++ >= list->size)
+	if (inspect->used++ >= inspect->fit)
 		return NULL;
-	info = &list->buf[list->used - 1];
-	memset(info, 0, sizeof(*info));
-	info->group = group->id;
-	info->state = iommu_owner_group_state(group);
-	return info;
+	entry = &inspect->entries[inspect->used - 1];
+	memset(entry, 0, sizeof(*entry));
+	entry->info.group = group->id;
+	entry->info.state = iommu_owner_group_state(group);
+	return entry;
 }
 
-static void add_device(struct list *list, struct iommu_group *group,
-		       struct group_device *gdev)
+static void inspect_add_device(struct inspect *inspect,
+			       struct iommu_group *group,
+			       struct group_device *gdev)
 {
-	struct iommu_owner_device_info *info = add_entry(list, group);
+	struct inspect_entry *entry = inspect_add(inspect, group);
 
-	if (!info)
+	if (!entry)
 		return;
-	strscpy(info->device, dev_name(gdev->dev));
-	copy_driver_name(info, gdev->dev);
+	strscpy(entry->info.device, dev_name(gdev->dev));
+	entry->dev = get_device(gdev->dev);
 }
 
-/* Make room for @list->used entries of the next group. */
-static int grow(struct list *list)
+/*
+ * Whoever holds the lock may wait for this very task: an unbind of vfio-pci
+ * waits until its files are closed.
+ */
+VISIBLE_IF_KUNIT void iommu_owner_driver_name(struct device *dev,
+					      struct iommu_owner_device_info *info)
 {
-	kvfree(list->buf);
-	list->size = 0;
-	list->buf = kvmalloc_array(list->used, sizeof(*list->buf),
-				   GFP_KERNEL_ACCOUNT);
-	if (!list->buf)
+	if (!device_trylock(dev)) {
+		info->flags |= IOMMU_OWNER_DEVICE_LOCKED;
+		return;
+	}
+	if (dev->driver)
+		strscpy(info->driver, dev->driver->name);
+	device_unlock(dev);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_driver_name);
+
+static void inspect_name_drivers(struct inspect *inspect)
+{
+	u32 used = min(inspect->used, inspect->fit);
+
+	for (u32 i = 0; i < used; i++) {
+		struct inspect_entry *entry = &inspect->entries[i];
+
+		if (!entry->dev)
+			continue;
+		iommu_owner_driver_name(entry->dev, &entry->info);
+		put_device(entry->dev);
+	}
+}
+
+static u64 inspect_generation(struct iommu_group *group)
+{
+	guard(mutex)(&group->mutex);
+	return group->ownership.generation;
+}
+
+/* Make room for @inspect->used entries of the next group. */
+static int inspect_grow(struct inspect *inspect)
+{
+	kvfree(inspect->entries);
+	inspect->fit = 0;
+	inspect->entries = kvmalloc_array(inspect->used,
+					  sizeof(*inspect->entries),
+					  GFP_KERNEL_ACCOUNT);
+	if (!inspect->entries)
 		return -ENOMEM;
-	list->size = list->used;
+	inspect->fit = inspect->used;
 	return 0;
 }
 
 /*
- * Run @look, which fills @list, until all that user space has room for has been
- * seen in one look.
+ * Run @look, which fills @inspect, until all that user space has room for has
+ * been seen in one look, and the group has not changed since.
  */
-static int look_at(struct list *list, struct iommu_group *group,
-		   void (*look)(struct list *list, struct iommu_group *group,
-				void *data), void *data)
+static int inspect_group(struct inspect *inspect, struct iommu_group *group,
+			 void (*look)(struct inspect *inspect,
+				      struct iommu_group *group, void *data),
+			 void *data)
 {
-	u32 left = list->room - min(list->room, list->count);
+	u32 left = inspect->room - min(inspect->room, inspect->count);
+	u64 generation;
 	u32 copied;
 	int ret;
 
 	for (;;) {
-		list->used = 0;
+		inspect->used = 0;
 		mutex_lock(&group->mutex);
-		look(list, group, data);
+		look(inspect, group, data);
+		generation = group->ownership.generation;
 		mutex_unlock(&group->mutex);
-		if (min(left, list->used) <= list->size)
+		inspect_name_drivers(inspect);
+		if (min(left, inspect->used) > inspect->fit) {
+			ret = inspect_grow(inspect);
+			if (ret)
+				return ret;
+			continue;
+		}
+		if (inspect_generation(group) == generation)
 			break;
-		ret = grow(list);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+
+	copied = min(left, inspect->used);
+	for (u32 i = 0; i < copied; i++) {
+		ret = iommu_owner_put_element(inspect->to, inspect->count + i,
+					      inspect->size,
+					      &inspect->entries[i].info,
+					      sizeof(inspect->entries[i].info));
 		if (ret)
 			return ret;
 	}
-
-	copied = min(left, list->used);
-	if (copy_to_user(list->to + list->count, list->buf,
-			 array_size(copied, sizeof(*list->buf))))
-		return -EFAULT;
-	list->count += list->used;
+	inspect->count += inspect->used;
 	return 0;
 }
 
-/* look_at(): the group itself, and its devices */
-static void look_group(struct list *list, struct iommu_group *group, void *data)
+/* inspect_group(): the group itself, and its devices */
+static void inspect_look(struct inspect *inspect, struct iommu_group *group,
+			 void *data)
 {
 	const struct iommu_ownership *own = &group->ownership;
 	struct iommu_owner_group_info *info = data;
 	struct group_device *gdev;
 
 	for_each_group_device(group, gdev)
-		add_device(list, group, gdev);
+		inspect_add_device(inspect, group, gdev);
 
 	memset(info, 0, sizeof(*info));
 	info->generation = own->generation;
@@ -137,10 +205,10 @@ static void look_group(struct list *list, struct iommu_group *group, void *data)
 	info->claims = own->claims;
 	if (own->reserved)
 		info->flags |= IOMMU_OWNER_GROUP_RESERVED;
-	info->devices = list->used;
+	info->devices = inspect->used;
 }
 
-static void describe_owner(struct iommu_owner_token *token,
+static void inspect_owner(struct iommu_owner_token *token,
 			   struct iommu_owner_get_info *info)
 {
 	struct iommu_owner *owner = token->owner;
@@ -158,11 +226,9 @@ static void describe_owner(struct iommu_owner_token *token,
 }
 
 /* Count the groups of the owner in @info, and copy those that fit. */
-static int list_groups(struct iommu_owner *owner, struct list *devices,
-		       struct iommu_owner_get_info *info)
+static int inspect_groups(struct iommu_owner *owner, struct inspect *devices,
+			  struct iommu_owner_get_info *info)
 {
-	struct iommu_owner_group_info __user *to =
-		u64_to_user_ptr(info->groups);
 	struct iommu_owner_group_info entry;
 	struct iommu_group *group;
 	u32 room = info->nr_groups;
@@ -172,13 +238,15 @@ static int list_groups(struct iommu_owner *owner, struct list *devices,
 	info->nr_groups = 0;
 	while ((group = iommu_owner_next_group(owner, id))) {
 		id = group->id;
-		ret = look_at(devices, group, look_group, &entry);
+		ret = inspect_group(devices, group, inspect_look, &entry);
 		iommu_group_put(group);
+		if (!ret && info->nr_groups < room)
+			ret = iommu_owner_put_element(info->groups,
+						      info->nr_groups,
+						      info->group_size, &entry,
+						      sizeof(entry));
 		if (ret)
 			return ret;
-		if (info->nr_groups < room &&
-		    copy_to_user(to + info->nr_groups, &entry, sizeof(entry)))
-			return -EFAULT;
 		info->nr_groups++;
 		info->out_claims += entry.claims;
 	}
@@ -188,17 +256,25 @@ static int list_groups(struct iommu_owner *owner, struct list *devices,
 int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd)
 {
 	struct iommu_owner_get_info *info = cmd->buf;
-	struct list devices __free(list_buf) = {
-		.to = u64_to_user_ptr(info->devices),
+	struct inspect devices __free(inspect_entries) = {
+		.to = info->devices,
+		.size = info->device_size,
 		.room = info->nr_devices,
 	};
 	int ret, err;
 
 	if (info->flags || info->__reserved)
 		return -EOPNOTSUPP;
+	ret = inspect_check_size(&devices);
+	if (!ret && info->nr_groups)
+		ret = iommu_owner_check_element(info->group_size,
+						offsetofend(struct iommu_owner_group_info,
+							    __reserved));
+	if (ret)
+		return ret;
 
-	describe_owner(cmd->token, info);
-	ret = list_groups(cmd->token->owner, &devices, info);
+	inspect_owner(cmd->token, info);
+	ret = inspect_groups(cmd->token->owner, &devices, info);
 	if (ret && ret != -EMSGSIZE)
 		return ret;
 	info->nr_devices = devices.count;
@@ -208,12 +284,15 @@ int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd)
 	return err ?: ret;
 }
 
-/* look_at(): what is in the way of a claim by the owner @data */
-static void look_blockers(struct list *list, struct iommu_group *group,
-			  void *data)
+/*
+ * inspect_group(): what blocks a claim by the owner @data. A driver that does is
+ * recorded under the mutex of the group, and stays for as long.
+ */
+static void inspect_blockers(struct inspect *inspect, struct iommu_group *group,
+			     void *data)
 {
 	struct group_device *gdev;
-	struct iommu_owner_device_info *info;
+	struct inspect_entry *entry;
 
 	if (group->ownership.owner == data &&
 	    group->ownership.state != IOMMU_OWNER_STATE_ENDING)
@@ -224,58 +303,67 @@ static void look_blockers(struct list *list, struct iommu_group *group,
 
 		if (!driver)
 			continue;
-		info = add_entry(list, group);
-		if (!info)
+		entry = inspect_add(inspect, group);
+		if (!entry)
 			continue;
-		strscpy(info->device, dev_name(gdev->dev));
-		strscpy(info->driver, driver->name);
+		strscpy(entry->info.device, dev_name(gdev->dev));
+		strscpy(entry->info.driver, driver->name);
 	}
-	/* No driver is to blame */
-	if (!list->used && iommu_owner_group_busy(group))
-		add_entry(list, group);
+	/* Not because of a driver */
+	if (!inspect->used && iommu_owner_group_busy(group))
+		inspect_add(inspect, group);
 }
 
-static int check_groups(struct iommu_owner *owner, struct list *blockers,
-			const u32 *groups, struct iommu_owner_check *check)
+static int inspect_check(struct iommu_owner *owner, struct inspect *blockers,
+			 const struct iommu_owner_group_ref *groups,
+			 struct iommu_owner_check *check)
 {
 	struct iommu_group *group;
-	int ret = 0;
+	int ret;
 
-	for (u32 i = 0; i < check->nr_groups && !ret; i++) {
-		group = iommu_group_get_by_id(groups[i]);
-		if (!group) {
-			check->out_group = groups[i];
-			return -ENODEV;
+	for (u32 i = 0; i < check->nr_groups; i++) {
+		ret = iommu_owner_find_group(&groups[i], &group);
+		if (ret) {
+			check->out_group = groups[i].group;
+			return ret;
 		}
-		ret = look_at(blockers, group, look_blockers, owner);
+		ret = inspect_group(blockers, group, inspect_blockers, owner);
 		iommu_group_put(group);
+		if (ret)
+			return ret;
 	}
-	return ret;
+	return 0;
 }
 
 int iommu_owner_cmd_check(struct iommu_owner_cmd *cmd)
 {
 	struct iommu_owner_check *check = cmd->buf;
-	struct list blockers __free(list_buf) = {
-		.to = u64_to_user_ptr(check->blockers),
+	struct inspect blockers __free(inspect_entries) = {
+		.to = check->blockers,
+		.size = check->blocker_size,
 		.room = check->nr_blockers,
 	};
-	u32 *groups __free(kvfree) = NULL;
+	struct iommu_owner_group_ref *groups __free(kvfree) = NULL;
 	int ret, err;
 
 	if (check->flags || check->__reserved)
 		return -EOPNOTSUPP;
-	ret = iommu_owner_copy_groups(&groups, check->groups,
-				      check->nr_groups, 1);
+	ret = inspect_check_size(&blockers);
+	if (ret)
+		return ret;
+	ret = iommu_owner_copy_groups(&groups, check->groups, check->nr_groups,
+				      check->group_size);
 	if (ret)
 		return ret;
 
-	ret = check_groups(cmd->token->owner, &blockers, groups, check);
-	if (ret && ret != -ENODEV)
+	ret = inspect_check(cmd->token->owner, &blockers, groups, check);
+	if (ret && ret != -ENODEV && ret != -ESTALE)
 		return ret;
-	check->nr_blockers = blockers.count;
-	if (!ret && blockers.count > blockers.room)
-		ret = -EMSGSIZE;
+	if (!ret) {
+		check->nr_blockers = blockers.count;
+		if (blockers.count > blockers.room)
+			ret = -EMSGSIZE;
+	}
 	err = iommu_owner_cmd_respond(cmd, sizeof(*check));
 	return err ?: ret;
 }

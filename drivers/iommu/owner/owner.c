@@ -34,7 +34,6 @@ struct iommu_owner *iommu_owner_alloc(const char *name)
 	spin_lock_init(&owner->lock);
 	INIT_LIST_HEAD(&owner->groups);
 	INIT_LIST_HEAD(&owner->watches);
-	INIT_LIST_HEAD(&owner->tokens);
 	init_waitqueue_head(&owner->wait);
 	return owner;
 }
@@ -61,12 +60,15 @@ EXPORT_SYMBOL_GPL(iommu_owner_get);
  * A group that is claimed or reserved has a reference of its own: putting the
  * last one of the caller does not end an ownership.
  *
- * Context: Any.
+ * Context: May sleep. No mutex of a group is held.
  */
 void iommu_owner_put(struct iommu_owner *owner)
 {
-	if (!IS_ERR_OR_NULL(owner) && refcount_dec_and_test(&owner->ref))
-		kfree(owner);
+	if (IS_ERR_OR_NULL(owner) || !refcount_dec_and_test(&owner->ref))
+		return;
+	might_sleep();
+	iommu_owner_freed(owner);
+	kfree(owner);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_put);
 

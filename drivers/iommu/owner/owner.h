@@ -12,6 +12,11 @@
 
 #include "../iommu-priv.h"
 
+/* Of a generation: the rest is different for each group that there ever was */
+#define IOMMU_OWNER_GENERATION_BITS	36
+
+struct iommu_owner_events;
+
 /**
  * struct iommu_owner - The party that owns groups
  * @ref: References: one per holder of a pointer, one per group that is owned.
@@ -22,11 +27,14 @@
  * @groups: The &struct iommu_ownership of its groups, but those that end.
  * @watches: The watches that are notified of ends, by class.
  * @watched: Number of watches that have ever been added.
- * @tokens: The &struct iommu_owner_token that are open.
- * @reservers: Number of @tokens that have the right to reserve.
- * @events: Number of events that the tokens were sent.
- * @wait: For a watch whose callback runs, for watches that drain, for @ending,
- *	and for events.
+ * @nr_watches: Number of @watches.
+ * @tokens: Number of &struct iommu_owner_token.
+ * @reservers: Number of those that have the right to reserve, and are open.
+ * @events: Number of events in @ring so far.
+ * @ring: What its tokens read; NULL before the first token that may. Also read
+ *	without the lock: once set, it stays.
+ * @wait: For a watch whose callback runs, for watches that drain, and for
+ *	@ending.
  * @ending: Number of ownerships that are ending; and one while the owner is
  *	being revoked.
  * @revoked: Nothing can be claimed any more.
@@ -40,9 +48,11 @@ struct iommu_owner {
 	struct list_head groups;
 	struct list_head watches;
 	u64 watched;
-	struct list_head tokens;
+	unsigned int nr_watches;
+	unsigned int tokens;
 	unsigned int reservers;
 	u64 events;
+	struct iommu_owner_events *ring;
 	wait_queue_head_t wait;
 	unsigned int ending;
 	bool revoked;
@@ -73,9 +83,12 @@ struct iommu_owner {
  * @event: Something has happened that the tokens of @owner are sent. Without
  *	the mutex if @group is NULL.
  * @access: The host was refused access to a device of @owner.
+ * @settled: The last ownership of @owner may have ended. Without a mutex.
+ * @free: @owner is freed. Without a mutex.
  * @node: In the order of registration.
  *
- * All are optional, and run under the mutex of the group, but for @init.
+ * All are optional, and run under the mutex of the group, but for @init and where
+ * it says so.
  */
 struct iommu_owner_concept {
 	void (*init)(struct iommu_group *group);
@@ -99,6 +112,8 @@ struct iommu_owner_concept {
 		      enum iommu_owner_reason reason);
 	void (*access)(struct iommu_owner *owner,
 		       const struct iommu_owner_access *access);
+	void (*settled)(struct iommu_owner *owner);
+	void (*free)(struct iommu_owner *owner);
 	struct list_head node;
 };
 
@@ -128,6 +143,9 @@ void iommu_owner_event(struct iommu_owner *owner,
 		       enum iommu_owner_reason reason);
 void iommu_owner_access(struct iommu_owner *owner,
 			const struct iommu_owner_access *access);
+
+void iommu_owner_settled(struct iommu_owner *owner);
+void iommu_owner_freed(struct iommu_owner *owner);
 
 void iommu_owner_set_state(struct iommu_group *group,
 			   enum iommu_owner_state state);

@@ -2,8 +2,8 @@
 /*
  * Reservations through a token: all groups or none
  *
- * The reserve lock of the owner makes one step of it: what one token takes back
- * because it could not have all groups is not what another token has reserved.
+ * The reserve lock of the owner makes one step of it: what one token gives up
+ * because it could not get all groups is not what another token has reserved.
  */
 #include <linux/cleanup.h>
 #include <linux/slab.h>
@@ -12,36 +12,85 @@
 #include "claim.h"
 #include "token.h"
 
-/* The caller frees @groups with kvfree(). */
-int iommu_owner_copy_groups(u32 **groups, u64 from, u32 count, u32 min)
+/*
+ * Copy @count references of @size bytes each. The caller frees @groups with
+ * kvfree().
+ */
+int iommu_owner_copy_groups(struct iommu_owner_group_ref **groups, u64 from,
+			    u32 count, u32 size)
 {
-	u32 *copy __free(kvfree) = NULL;
+	struct iommu_owner_group_ref *copy __free(kvfree) = NULL;
+	int ret;
 
-	if (count < min || count > IOMMU_OWNER_GROUPS_MAX)
+	if (!count || count > IOMMU_OWNER_GROUPS_MAX)
 		return -EINVAL;
-	copy = kvmalloc_array(count ?: 1, sizeof(*copy), GFP_KERNEL_ACCOUNT);
+	ret = iommu_owner_check_element(size,
+					offsetofend(struct iommu_owner_group_ref,
+						    __reserved));
+	if (ret)
+		return ret;
+	copy = kvmalloc_array(count, sizeof(*copy), GFP_KERNEL_ACCOUNT);
 	if (!copy)
 		return -ENOMEM;
-	if (copy_from_user(copy, u64_to_user_ptr(from), count * sizeof(*copy)))
-		return -EFAULT;
+	for (u32 i = 0; i < count; i++) {
+		ret = copy_struct_from_user(&copy[i], sizeof(*copy),
+					    u64_to_user_ptr(from) +
+					    (size_t)i * size, size);
+		if (ret)
+			return ret;
+		if (copy[i].__reserved)
+			return -EOPNOTSUPP;
+	}
 	*groups = no_free_ptr(copy);
 	return 0;
 }
 
-static int reserve_one(struct iommu_owner *owner, u32 id)
+/* Is @group, which has the right number, the one that the caller has seen? */
+int iommu_owner_check_ref(struct iommu_group *group,
+			  const struct iommu_owner_group_ref *ref)
 {
-	struct iommu_group *group = iommu_group_get_by_id(id);
+	const struct iommu_ownership *own = &group->ownership;
+
+	if (!ref->generation)
+		return 0;
+	guard(mutex)(&group->mutex);
+	if ((ref->generation ^ own->generation) >> IOMMU_OWNER_GENERATION_BITS ||
+	    ref->generation > own->generation)
+		return -ESTALE;
+	return 0;
+}
+
+/* -ENODEV if there is no such group, -ESTALE if it is another one now */
+int iommu_owner_find_group(const struct iommu_owner_group_ref *ref,
+			   struct iommu_group **group)
+{
 	int ret;
 
-	if (!group)
+	*group = iommu_group_get_by_id(ref->group);
+	if (!*group)
 		return -ENODEV;
-	ret = iommu_owner_reserve(owner, group, owner->explicit);
+	ret = iommu_owner_check_ref(*group, ref);
+	if (ret)
+		iommu_group_put(*group);
+	return ret;
+}
+
+static int reserve_one(struct iommu_owner *owner,
+		       const struct iommu_owner_group_ref *ref, bool may_take)
+{
+	struct iommu_group *group;
+	int ret;
+
+	ret = iommu_owner_find_group(ref, &group);
+	if (ret)
+		return ret;
+	ret = iommu_owner_reserve(owner, group, may_take);
 	iommu_group_put(group);
 	return ret;
 }
 
 /* The group of @owner with this number, with a reference, or NULL */
-static struct iommu_group *own_group(struct iommu_owner *owner, u32 id)
+static struct iommu_group *reserve_find(struct iommu_owner *owner, u32 id)
 {
 	struct iommu_group *group;
 
@@ -56,7 +105,7 @@ static struct iommu_group *own_group(struct iommu_owner *owner, u32 id)
 
 static void unreserve_one(struct iommu_owner *owner, u32 id)
 {
-	struct iommu_group *group = own_group(owner, id);
+	struct iommu_group *group = reserve_find(owner, id);
 
 	if (!group)
 		return;
@@ -64,32 +113,37 @@ static void unreserve_one(struct iommu_owner *owner, u32 id)
 	iommu_group_put(group);
 }
 
-static bool has_reserved(struct iommu_owner *owner, u32 id)
+/* Has @owner reserved the group of @ref? -ENOENT, or -ESTALE for another one */
+static int reserve_check(struct iommu_owner *owner,
+			 const struct iommu_owner_group_ref *ref)
 {
-	struct iommu_group *group = own_group(owner, id);
+	struct iommu_group *group = reserve_find(owner, ref->group);
 	bool reserved;
+	int ret;
 
 	if (!group)
-		return false;
+		return -ENOENT;
 	mutex_lock(&group->mutex);
 	reserved = group->ownership.owner == owner && group->ownership.reserved;
 	mutex_unlock(&group->mutex);
+	ret = reserved ? iommu_owner_check_ref(group, ref) : -ENOENT;
 	iommu_group_put(group);
-	return reserved;
+	return ret;
 }
 
 /* Keep in front of @groups, which has @count entries, those that are new. */
-static int reserve_all(struct iommu_owner *owner, u32 *groups, u32 count,
-		       u32 *failed)
+static int reserve_all(struct iommu_owner *owner,
+		       struct iommu_owner_group_ref *groups, u32 count,
+		       bool may_take, u32 *failed)
 {
 	u32 fresh = 0;
 	int ret = 0;
 
 	guard(mutex)(&owner->reserve_lock);
 	for (u32 i = 0; i < count; i++) {
-		ret = reserve_one(owner, groups[i]);
+		ret = reserve_one(owner, &groups[i], may_take);
 		if (ret < 0) {
-			*failed = groups[i];
+			*failed = groups[i].group;
 			break;
 		}
 		if (ret)
@@ -98,22 +152,26 @@ static int reserve_all(struct iommu_owner *owner, u32 *groups, u32 count,
 	if (ret >= 0)
 		return 0;
 	while (fresh)
-		unreserve_one(owner, groups[--fresh]);
+		unreserve_one(owner, groups[--fresh].group);
 	return ret;
 }
 
-static int release_named(struct iommu_owner *owner, const u32 *groups,
-			 u32 count, u32 *failed)
+static int release_named(struct iommu_owner *owner,
+			 const struct iommu_owner_group_ref *groups, u32 count,
+			 u32 *failed)
 {
+	int ret;
+
 	guard(mutex)(&owner->reserve_lock);
 	for (u32 i = 0; i < count; i++) {
-		if (!has_reserved(owner, groups[i])) {
-			*failed = groups[i];
-			return -ENOENT;
+		ret = reserve_check(owner, &groups[i]);
+		if (ret) {
+			*failed = groups[i].group;
+			return ret;
 		}
 	}
 	for (u32 i = 0; i < count; i++)
-		unreserve_one(owner, groups[i]);
+		unreserve_one(owner, groups[i].group);
 	return 0;
 }
 
@@ -137,7 +195,7 @@ static bool has_reservers(struct iommu_owner *owner)
 	return owner->reservers;
 }
 
-/* Nobody is there any more who could release what @owner has reserved. */
+/* No token is left that could release what @owner has reserved. */
 void iommu_owner_unreserve_all(struct iommu_owner *owner)
 {
 	guard(mutex)(&owner->reserve_lock);
@@ -147,17 +205,19 @@ void iommu_owner_unreserve_all(struct iommu_owner *owner)
 
 int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd)
 {
-	u32 *groups __free(kvfree) = NULL;
+	struct iommu_owner_group_ref *groups __free(kvfree) = NULL;
 	struct iommu_owner_reserve *reserve = cmd->buf;
+	struct iommu_owner_token *token = cmd->token;
 	int ret, err;
 
-	if (reserve->flags)
+	if (reserve->flags || reserve->__reserved)
 		return -EOPNOTSUPP;
 	ret = iommu_owner_copy_groups(&groups, reserve->groups,
-				      reserve->nr_groups, 1);
+				      reserve->nr_groups, reserve->group_size);
 	if (ret)
 		return ret;
-	ret = reserve_all(cmd->token->owner, groups, reserve->nr_groups,
+	ret = reserve_all(token->owner, groups, reserve->nr_groups,
+			  token->rights & IOMMU_OWNER_RIGHT_TAKE,
 			  &reserve->out_group);
 	if (!ret)
 		return 0;
@@ -167,12 +227,12 @@ int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd)
 
 int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd)
 {
-	u32 *groups __free(kvfree) = NULL;
+	struct iommu_owner_group_ref *groups __free(kvfree) = NULL;
 	struct iommu_owner_release *release = cmd->buf;
 	struct iommu_owner *owner = cmd->token->owner;
 	int ret, err;
 
-	if (release->flags & ~IOMMU_OWNER_RELEASE_ALL)
+	if ((release->flags & ~IOMMU_OWNER_RELEASE_ALL) || release->__reserved)
 		return -EOPNOTSUPP;
 	if (release->flags & IOMMU_OWNER_RELEASE_ALL) {
 		if (release->nr_groups || release->groups)
@@ -182,7 +242,7 @@ int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd)
 		return 0;
 	}
 	ret = iommu_owner_copy_groups(&groups, release->groups,
-				      release->nr_groups, 1);
+				      release->nr_groups, release->group_size);
 	if (ret)
 		return ret;
 	ret = release_named(owner, groups, release->nr_groups,

@@ -166,6 +166,22 @@ void iommu_owner_access(struct iommu_owner *owner,
 		concept->access(owner, access);
 }
 
+void iommu_owner_settled(struct iommu_owner *owner)
+{
+	struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, settled)
+		concept->settled(owner);
+}
+
+void iommu_owner_freed(struct iommu_owner *owner)
+{
+	struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, free)
+		concept->free(owner);
+}
+
 /**
  * iommu_owner_init_group() - Initialize the ownership of a new group
  * @group: The group.
@@ -181,7 +197,8 @@ void iommu_owner_init_group(struct iommu_group *group)
 	struct iommu_ownership *own = &group->ownership;
 	struct iommu_owner_concept *concept;
 
-	own->generation = (u64)atomic64_inc_return(&groups) << 32;
+	own->generation = (u64)atomic64_inc_return(&groups) <<
+			  IOMMU_OWNER_GENERATION_BITS;
 	for_each_concept(concept, init)
 		concept->init(group);
 }

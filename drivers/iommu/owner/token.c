@@ -2,9 +2,9 @@
 /*
  * Tokens: files that refer to an owner, with rights
  *
- * A token is made from nothing by /dev/iommu-owner, from a file that stands for
- * an owner, or from another token. It is a capability: who has the file has the
- * rights, whatever the user. Rights only ever get fewer on the way.
+ * A token is made by /dev/iommu-owner together with its owner, from a file that
+ * stands for an owner, or from another token. It is a capability: the file gives
+ * the rights, not the user. Rights only ever get fewer on the way.
  *
  * A token keeps its owner, and nothing that the owner has keeps a token. What
  * the owner has claimed stays with who claimed it. What it has reserved goes
@@ -20,30 +20,43 @@
 #include <linux/init.h>
 #include <linux/iommu.h>
 #include <linux/miscdevice.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "token.h"
 
-/* A token that nothing is told and that is not counted, until it is opened */
+static int token_count(struct iommu_owner *owner)
+{
+	guard(spinlock)(&owner->lock);
+	if (owner->tokens >= IOMMU_OWNER_TOKENS_MAX)
+		return -ENOSPC;
+	owner->tokens++;
+	return 0;
+}
+
+/* Receives no events and keeps no reservation until it is opened. */
 struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
 						  u32 rights)
 {
-	struct iommu_owner_token *token;
+	struct iommu_owner_token *token __free(kfree) = NULL;
+	int ret;
 
 	token = kzalloc(sizeof(*token), GFP_KERNEL_ACCOUNT);
 	if (!token)
 		return ERR_PTR(-ENOMEM);
-	token->rights = rights;
-	INIT_LIST_HEAD(&token->node);
-	mutex_init(&token->read_lock);
-	if ((rights & IOMMU_OWNER_RIGHT_INSPECT) &&
-	    iommu_owner_events_alloc(token)) {
-		kfree(token);
-		return ERR_PTR(-ENOMEM);
+	if (rights & IOMMU_OWNER_RIGHT_INSPECT) {
+		ret = iommu_owner_events_alloc(owner);
+		if (ret)
+			return ERR_PTR(ret);
 	}
+	ret = token_count(owner);
+	if (ret)
+		return ERR_PTR(ret);
+	token->rights = rights;
+	mutex_init(&token->read_lock);
 	token->owner = iommu_owner_get(owner);
-	return token;
+	return no_free_ptr(token);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_alloc);
 
@@ -52,32 +65,30 @@ void iommu_owner_token_open(struct iommu_owner_token *token)
 	struct iommu_owner *owner = token->owner;
 
 	guard(spinlock)(&owner->lock);
-	list_add_tail(&token->node, &owner->tokens);
+	token->opened = true;
+	token->next = owner->events;
 	if (token->rights & IOMMU_OWNER_RIGHT_RESERVE)
 		owner->reservers++;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_open);
 
 /* Is @token the last one that can release what is reserved? */
-static bool forget(struct iommu_owner_token *token)
+static bool token_uncount(struct iommu_owner_token *token)
 {
 	struct iommu_owner *owner = token->owner;
 
 	guard(spinlock)(&owner->lock);
-	if (list_empty(&token->node))
-		return false;
-	list_del(&token->node);
-	return (token->rights & IOMMU_OWNER_RIGHT_RESERVE) &&
+	owner->tokens--;
+	return token->opened && (token->rights & IOMMU_OWNER_RIGHT_RESERVE) &&
 	       !--owner->reservers;
 }
 
 void iommu_owner_token_close(struct iommu_owner_token *token)
 {
-	if (forget(token))
+	if (token_uncount(token))
 		iommu_owner_unreserve_all(token->owner);
 	iommu_owner_put(token->owner);
 	mutex_destroy(&token->read_lock);
-	kvfree(token->events);
 	kfree(token);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_close);
@@ -126,6 +137,30 @@ static int copy_cmd(struct iommu_owner_cmd *cmd, size_t known_size,
 	if (cmd->size > PAGE_SIZE)
 		return -E2BIG;
 	return copy_struct_from_user(cmd->buf, known_size, cmd->arg, cmd->size);
+}
+
+/* Is @size, of the elements of an array of the caller, possible? */
+int iommu_owner_check_element(size_t size, size_t min_size)
+{
+	if (size < min_size)
+		return -EINVAL;
+	return size > PAGE_SIZE ? -E2BIG : 0;
+}
+
+/*
+ * Write element number @index of @array, whose elements have @size bytes for
+ * the caller.
+ */
+int iommu_owner_put_element(u64 array, u32 index, size_t size,
+			    const void *element, size_t known_size)
+{
+	void __user *to = u64_to_user_ptr(array) + (size_t)index * size;
+	size_t common = min(size, known_size);
+
+	if (copy_to_user(to, element, common) ||
+	    clear_user(to + common, size - common))
+		return -EFAULT;
+	return 0;
 }
 
 /* Give the caller as much of the answer as it knows of. */
@@ -209,14 +244,16 @@ static bool is_revoked(struct iommu_owner *owner)
  * @file: The file; its subsystem has registered as a provider.
  * @arg: struct iommu_owner_get_token of the caller.
  *
- * The token has the rights that are asked for, no more than those of @file.
+ * The token has the rights that are asked for, no more than those of @file, and
+ * not the one to acquire other groups.
  *
  * Context: May sleep. The caller has no lock that the provider takes.
  * Return: 0; -ENOTTY without CONFIG_IOMMU_OWNER_TOKEN; -EBADFD if @file does not
  * stand for an owner; -ENODEV if it has none yet; -ESTALE if its owner has been
  * revoked; -EPERM if it does not have all the rights; -EINVAL for a short
  * structure or no right at all; -EOPNOTSUPP for an unknown flag or right; -E2BIG
- * for an unknown field that is not zero; -EFAULT; -EMFILE, -ENFILE; -ENOMEM.
+ * for an unknown field that is not zero; -ENOSPC if the owner has too many
+ * tokens; -EFAULT; -EMFILE, -ENFILE; -ENOMEM.
  */
 int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
 {
@@ -241,7 +278,7 @@ int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
 		return PTR_ERR(owner);
 	if (is_revoked(owner))
 		return -ESTALE;
-	if (get.rights & ~allowed)
+	if (get.rights & ~(allowed & IOMMU_OWNER_RIGHTS_FILE))
 		return -EPERM;
 	return give_token(&cmd, sizeof(get), owner, get.rights, &get.out_fd);
 }
@@ -342,10 +379,10 @@ static const struct token_op token_ops[] = {
 			 struct iommu_owner_check, __reserved, INSPECT, false),
 	[IOMMU_OWNER_CMD_RESERVE] =
 		TOKEN_OP(IOMMU_OWNER_RESERVE, iommu_owner_cmd_reserve,
-			 struct iommu_owner_reserve, groups, RESERVE, false),
+			 struct iommu_owner_reserve, __reserved, RESERVE, false),
 	[IOMMU_OWNER_CMD_RELEASE] =
 		TOKEN_OP(IOMMU_OWNER_RELEASE, iommu_owner_cmd_release,
-			 struct iommu_owner_release, groups, RESERVE, false),
+			 struct iommu_owner_release, __reserved, RESERVE, false),
 	[IOMMU_OWNER_CMD_REVOKE] =
 		TOKEN_OP(IOMMU_OWNER_REVOKE, cmd_revoke,
 			 struct iommu_owner_revoke, flags, REVOKE, true),
@@ -475,10 +512,65 @@ static int create(void __user *arg)
 			  &create.out_fd);
 }
 
+/* What IOMMU_OWNER_QUERY says of an ioctl, by its number */
+static const struct {
+	u32 size;
+	u32 flags;
+} known_commands[] = {
+	[IOMMU_OWNER_CMD_CREATE] = { sizeof(struct iommu_owner_create) },
+	[IOMMU_OWNER_CMD_GET_TOKEN] = { sizeof(struct iommu_owner_get_token) },
+	[IOMMU_OWNER_CMD_GET_INFO] = { sizeof(struct iommu_owner_get_info) },
+	[IOMMU_OWNER_CMD_DUP] = { sizeof(struct iommu_owner_dup) },
+	[IOMMU_OWNER_CMD_CHECK] = { sizeof(struct iommu_owner_check) },
+	[IOMMU_OWNER_CMD_RESERVE] = { sizeof(struct iommu_owner_reserve) },
+	[IOMMU_OWNER_CMD_RELEASE] = { sizeof(struct iommu_owner_release),
+				      IOMMU_OWNER_RELEASE_ALL },
+	[IOMMU_OWNER_CMD_REVOKE] = { sizeof(struct iommu_owner_revoke) },
+	[IOMMU_OWNER_CMD_USE] = { sizeof(struct iommu_owner_use) },
+	[IOMMU_OWNER_CMD_QUERY] = { sizeof(struct iommu_owner_query) },
+};
+
+VISIBLE_IF_KUNIT int iommu_owner_query_ioctl(void __user *arg)
+{
+	struct iommu_owner_query query = {};
+	struct iommu_owner_cmd cmd = { .arg = arg, .buf = &query };
+	int ret;
+
+	ret = copy_cmd(&cmd, sizeof(query),
+		       offsetofend(struct iommu_owner_query,
+				   out_command_flags));
+	if (ret)
+		return ret;
+	if (query.flags)
+		return -EOPNOTSUPP;
+	query.out_version = IOMMU_OWNER_VERSION;
+	query.out_features = 0;
+	query.out_rights = IOMMU_OWNER_RIGHTS_ALL;
+	query.out_event_types = IOMMU_OWNER_EVENT_DEVICE_REMOVED + 1;
+	query.out_command_size = 0;
+	query.out_command_flags = 0;
+	if (query.command < ARRAY_SIZE(known_commands)) {
+		u32 nr = array_index_nospec(query.command,
+					    ARRAY_SIZE(known_commands));
+
+		query.out_command_size = known_commands[nr].size;
+		query.out_command_flags = known_commands[nr].flags;
+	}
+	return iommu_owner_cmd_respond(&cmd, sizeof(query));
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_query_ioctl);
+
 static long create_fops_ioctl(struct file *file, unsigned int nr,
 			      unsigned long arg)
 {
-	return nr == IOMMU_OWNER_CREATE ? create((void __user *)arg) : -ENOTTY;
+	switch (nr) {
+	case IOMMU_OWNER_CREATE:
+		return create((void __user *)arg);
+	case IOMMU_OWNER_QUERY:
+		return iommu_owner_query_ioctl((void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static const struct file_operations create_fops = {

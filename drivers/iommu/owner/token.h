@@ -8,31 +8,25 @@
 
 #include "owner.h"
 
-/* Records in the queue of a token; the last of them can only tell of a loss */
+/* Events of an owner that its tokens can still read */
 #define TOKEN_EVENTS	128
 
 /**
  * struct iommu_owner_token - An open file that refers to an owner
- * @owner: The owner, with a reference. It does not refer to the groups: whoever
- *	has them keeps them.
+ * @owner: The owner, with a reference. It does not refer to the groups: what is
+ *	claimed stays claimed when the token is closed.
  * @rights: IOMMU_OWNER_RIGHT_*; never change.
- * @node: Entry in the tokens of @owner.
+ * @opened: User space has the file. Protected by the lock of the owner.
  * @read_lock: Makes the records of one read() follow each other.
- * @events: Queue of TOKEN_EVENTS records; NULL without the right to inspect.
- * @head: Index of the oldest record. Moved with @read_lock held as well, so that
- *	a record stays until it has been copied.
- * @count: Number of records.
- *
- * @node, the records, @head and @count are protected by the lock of the owner.
+ * @next: Number of the event that is to be read next. Protected by the lock of
+ *	the owner; moved with @read_lock held as well.
  */
 struct iommu_owner_token {
 	struct iommu_owner *owner;
 	u32 rights;
-	struct list_head node;
+	bool opened;
 	struct mutex read_lock;	/* of those who read records */
-	struct iommu_owner_event *events;
-	unsigned int head;
-	unsigned int count;
+	u64 next;
 };
 
 /**
@@ -52,25 +46,40 @@ struct iommu_owner_cmd {
 /* token.c */
 int iommu_owner_cmd_respond(const struct iommu_owner_cmd *cmd,
 			    size_t known_size);
+int iommu_owner_check_element(size_t size, size_t min_size);
+int iommu_owner_put_element(u64 array, u32 index, size_t size,
+			    const void *element, size_t known_size);
 struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
 						  u32 rights);
 void iommu_owner_token_open(struct iommu_owner_token *token);
 void iommu_owner_token_close(struct iommu_owner_token *token);
+#if IS_ENABLED(CONFIG_KUNIT)
+int iommu_owner_query_ioctl(void __user *arg);
+#endif
 long iommu_owner_token_ioctl(struct iommu_owner_token *token, unsigned int nr,
 			     void __user *arg);
 
 /* reserve.c */
-int iommu_owner_copy_groups(u32 **groups, u64 from, u32 count, u32 min);
+int iommu_owner_copy_groups(struct iommu_owner_group_ref **groups, u64 from,
+			    u32 count, u32 size);
+int iommu_owner_check_ref(struct iommu_group *group,
+			  const struct iommu_owner_group_ref *ref);
+int iommu_owner_find_group(const struct iommu_owner_group_ref *ref,
+			   struct iommu_group **group);
 int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd);
 int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd);
 void iommu_owner_unreserve_all(struct iommu_owner *owner);
 
 /* inspect.c */
+#if IS_ENABLED(CONFIG_KUNIT)
+void iommu_owner_driver_name(struct device *dev,
+			     struct iommu_owner_device_info *info);
+#endif
 int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd);
 int iommu_owner_cmd_check(struct iommu_owner_cmd *cmd);
 
 /* event.c */
-int iommu_owner_events_alloc(struct iommu_owner_token *token);
+int iommu_owner_events_alloc(struct iommu_owner *owner);
 ssize_t iommu_owner_events_read(struct iommu_owner_token *token,
 				char __user *buf, size_t size, bool wait);
 __poll_t iommu_owner_events_poll(struct iommu_owner_token *token,

@@ -40,7 +40,7 @@ static bool watch_other_vm(struct iommu_owner *owner,
  *
  * Context: Process. Takes the lock of the owner.
  * Return: 0; -EBUSY if @owner is associated with another VM; -ESTALE if @owner
- * has been revoked.
+ * has been revoked; -ENOSPC if it has IOMMU_OWNER_WATCHES_MAX watches.
  */
 int iommu_owner_watch(struct iommu_owner *owner,
 		      struct iommu_owner_watch *watch)
@@ -52,6 +52,9 @@ int iommu_owner_watch(struct iommu_owner *owner,
 		return -ESTALE;
 	if (owner->explicit && watch->vm && watch_other_vm(owner, watch))
 		return -EBUSY;
+	if (owner->nr_watches >= IOMMU_OWNER_WATCHES_MAX)
+		return -ENOSPC;
+	owner->nr_watches++;
 
 	list_for_each_entry(pos, &owner->watches, node)
 		if (pos->class > watch->class)
@@ -132,6 +135,7 @@ void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 		       spin_unlock(&owner->lock), spin_lock(&owner->lock));
 	watch_drained(watch);
 	list_del(&watch->node);
+	owner->nr_watches--;
 	watch->owner = NULL;
 	spin_unlock(&owner->lock);
 	iommu_owner_put(owner);
@@ -234,4 +238,5 @@ void iommu_owner_notify_claim(struct iommu_owner *owner,
 		watch_put(watch);
 	}
 	spin_unlock(&owner->lock);
+	iommu_owner_events_wake(owner);
 }

@@ -16,25 +16,34 @@
  * DOC: General ioctl format
  *
  * Each ioctl takes a pointer to a structure that begins with its size and with
- * flags. The structures grow at their end. The kernel takes a structure that
+ * flags. The structures grow at their end. The kernel accepts a structure that
  * is shorter than its own as if zeros followed, down to the size that the
  * structure had when it was introduced, and one that is longer if all that it
  * does not know is zero.
+ *
+ * The elements of an array grow at their end as well, so the size of one
+ * element comes with the array. Of an array that the kernel reads, what it does
+ * not know must be zero. In an array that the kernel fills, what it does not
+ * know becomes zero, and what the caller does not know is left out. An element
+ * is at least as long as it was when it was introduced. The size is ignored
+ * where the array has no element.
  *
  * Errors that every ioctl can give:
  *
  *  - ENOTTY: the ioctl is not known on this kind of file
  *  - EFAULT: the structure, or an array that it points to, cannot be accessed
- *  - E2BIG: a part of the structure that the kernel does not know is not zero
+ *  - E2BIG: a part of the structure, or of an element, that the kernel does not
+ *    know is not zero, or either is longer than a page
  *  - EOPNOTSUPP: a flag, a right or a reserved field is set that the kernel
  *    does not know
- *  - EINVAL: the structure is too short, or a value in it is not valid
+ *  - EINVAL: the structure, or an element, is too short, or a value in it is
+ *    not valid
  *  - EPERM: the token does not have the right that the ioctl needs
  *  - ESTALE: the owner has been revoked
  *  - ENOMEM: out of memory
  *
- * After an error nothing has changed, and nothing but a count or the group in
- * the way has been written, where the structure says so.
+ * After an error nothing has changed, and nothing but a count or the group that
+ * caused it has been written, where the structure says so.
  */
 enum {
 	IOMMU_OWNER_CMD_CREATE = 0x00,
@@ -46,6 +55,7 @@ enum {
 	IOMMU_OWNER_CMD_RELEASE,
 	IOMMU_OWNER_CMD_REVOKE,
 	IOMMU_OWNER_CMD_USE,
+	IOMMU_OWNER_CMD_QUERY,
 };
 
 /**
@@ -56,19 +66,22 @@ enum {
  * IOMMU_OWNER_RIGHT_INSPECT: see the owner, its groups and its events.
  * IOMMU_OWNER_RIGHT_ASSOCIATE: make the owner belong to a virtual machine.
  * IOMMU_OWNER_RIGHT_CLAIM: claim groups through VFIO as the owner.
- * IOMMU_OWNER_RIGHT_PASID: allocate PASIDs for the owner.
- * IOMMU_OWNER_RIGHT_RESERVE: reserve groups for the owner and release them.
- * IOMMU_OWNER_RIGHT_REVOKE: take the groups back from the owner.
+ * IOMMU_OWNER_RIGHT_RESERVE: reserve groups that the owner has, and release
+ * them.
+ * IOMMU_OWNER_RIGHT_TAKE: with RESERVE, reserve groups that the owner does not
+ * have yet. Only IOMMU_OWNER_CREATE gives it.
+ * IOMMU_OWNER_RIGHT_REVOKE: revoke the owner.
  * IOMMU_OWNER_RIGHT_GRANT: duplicate the token.
+ *
+ * IOMMU_OWNER_QUERY returns those that the kernel knows.
  */
 #define IOMMU_OWNER_RIGHT_INSPECT	(1U << 0)
 #define IOMMU_OWNER_RIGHT_ASSOCIATE	(1U << 1)
 #define IOMMU_OWNER_RIGHT_CLAIM		(1U << 2)
-#define IOMMU_OWNER_RIGHT_PASID		(1U << 3)
-#define IOMMU_OWNER_RIGHT_RESERVE	(1U << 4)
+#define IOMMU_OWNER_RIGHT_RESERVE	(1U << 3)
+#define IOMMU_OWNER_RIGHT_TAKE		(1U << 4)
 #define IOMMU_OWNER_RIGHT_REVOKE	(1U << 5)
 #define IOMMU_OWNER_RIGHT_GRANT		(1U << 6)
-#define IOMMU_OWNER_RIGHTS_ALL		((1U << 7) - 1)
 
 /* With the terminating zero; a longer name of a device or driver is cut */
 #define IOMMU_OWNER_NAME_LEN	32
@@ -78,6 +91,10 @@ enum {
 
 /* Groups that one ioctl may name */
 #define IOMMU_OWNER_GROUPS_MAX	1024
+/* Tokens that an owner may have at a time */
+#define IOMMU_OWNER_TOKENS_MAX	1024
+/* Files and virtual machines that may watch an owner at a time */
+#define IOMMU_OWNER_WATCHES_MAX	4096
 
 /**
  * enum iommu_owner_state - Who may do DMA with the devices of a group
@@ -87,7 +104,7 @@ enum {
  * @IOMMU_OWNER_STATE_USER: User space drives the DMA.
  * @IOMMU_OWNER_STATE_RESERVED: Held for an owner that has no device open; DMA is
  *	blocked.
- * @IOMMU_OWNER_STATE_ENDING: The ownership is ending; DMA is blocked.
+ * @IOMMU_OWNER_STATE_ENDING: The ownership is being torn down; DMA is blocked.
  * @IOMMU_OWNER_STATE_QUARANTINE: The owner is gone, but the devices are not known to
  *	be quiesced; DMA is blocked and no driver may bind.
  */
@@ -114,6 +131,41 @@ enum iommu_owner_reason {
 };
 
 /**
+ * struct iommu_owner_query - ioctl(IOMMU_OWNER_QUERY) on /dev/iommu-owner
+ * @size: sizeof(struct iommu_owner_query)
+ * @flags: Must be 0
+ * @command: IOMMU_OWNER_CMD_*: the ioctl that @out_command_size and
+ *	@out_command_flags are about
+ * @out_version: Version of the interface, from 1. A version has all that the
+ *	versions before it have
+ * @out_features: Optional parts that this kernel has; none are defined yet
+ * @out_rights: IOMMU_OWNER_RIGHT_* that the kernel knows
+ * @out_event_types: The kernel knows the types of events below this number
+ * @out_command_size: Size of the structure of that ioctl, as far as the kernel
+ *	knows it; 0 if it does not know the ioctl
+ * @out_command_flags: Flags of that ioctl that the kernel knows
+ *
+ * What does this kernel know? A program that was built against newer headers
+ * asks before it uses what came later. Nothing is opened or changed.
+ *
+ * Return: 0.
+ */
+struct iommu_owner_query {
+	__u32 size;
+	__u32 flags;
+	__u32 command;
+	__u32 out_version;
+#define IOMMU_OWNER_VERSION	1
+	__aligned_u64 out_features;
+	__u32 out_rights;
+	__u32 out_event_types;
+	__u32 out_command_size;
+	__u32 out_command_flags;
+};
+
+#define IOMMU_OWNER_QUERY _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_QUERY)
+
+/**
  * struct iommu_owner_create - ioctl(IOMMU_OWNER_CREATE) on /dev/iommu-owner
  * @size: sizeof(struct iommu_owner_create)
  * @flags: Must be 0
@@ -122,8 +174,8 @@ enum iommu_owner_reason {
  * @name: Name of the owner for reports: printable ASCII without white space,
  *	with zeros up to the end, at least one of them
  *
- * Make an owner and a token for it. Only such an owner can reserve groups that
- * it does not have yet.
+ * Make an owner and a token for it. Only such a token, and its duplicates, can
+ * have IOMMU_OWNER_RIGHT_TAKE.
  *
  * Return: 0; EMFILE or ENFILE if there are too many open files.
  */
@@ -146,11 +198,12 @@ struct iommu_owner_create {
  * @out_fd: The token, closed on exec
  *
  * Get a token for the owner that the file claims with. The rights are no more
- * than those that the file has.
+ * than those that the file has, and never IOMMU_OWNER_RIGHT_TAKE.
  *
  * Return: 0; EPERM if @rights has more than that; ENODEV if the file has no
- * owner yet; EBADFD if it never has one; EMFILE or ENFILE if there are too many
- * open files.
+ * owner yet; EBADFD if it never has one; ENOSPC if the owner has
+ * IOMMU_OWNER_TOKENS_MAX tokens; EMFILE or ENFILE if there are too many open
+ * files.
  */
 struct iommu_owner_get_token {
 	__u32 size;
@@ -162,8 +215,25 @@ struct iommu_owner_get_token {
 #define IOMMU_OWNER_GET_TOKEN _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_GET_TOKEN)
 
 /**
+ * struct iommu_owner_group_ref - A group, as an ioctl names it
+ * @generation: 0, or a generation of the group that the caller has seen: in
+ *	sysfs, in &iommu_owner_group_info or in an event
+ * @group: Number of the group
+ * @__reserved: Must be 0
+ *
+ * The number of a group that is gone may be given to another group. No two
+ * groups ever have the same generation: with one, the reference is to that
+ * group only, and if the number belongs to another one the error is ESTALE.
+ */
+struct iommu_owner_group_ref {
+	__aligned_u64 generation;
+	__u32 group;
+	__u32 __reserved;
+};
+
+/**
  * struct iommu_owner_group_info - A group of an owner
- * @generation: Moves with every change of the ownership of the group
+ * @generation: Grows with every change of the ownership of the group; never 0
  * @group: Number of the group, as in /sys/kernel/iommu_groups
  * @state: enum iommu_owner_state
  * @claims: Claims of the owner on the group
@@ -192,10 +262,16 @@ struct iommu_owner_group_info {
  * @device: Name of the device; of a PCI device it is the address. Empty where
  *	the entry is about the group as a whole
  * @driver: Name of the driver; empty if there is none
+ * @flags: IOMMU_OWNER_DEVICE_LOCKED: another task has locked the device, to bind
+ *	or unbind a driver or to reset it; @driver is not known
+ * @__reserved: 0
  */
 struct iommu_owner_device_info {
 	__u32 group;
 	__u32 state;
+	__u32 flags;
+#define IOMMU_OWNER_DEVICE_LOCKED	(1U << 0)
+	__u32 __reserved;
 	__u8 device[IOMMU_OWNER_DEVICE_LEN];
 	__u8 driver[IOMMU_OWNER_DRIVER_LEN];
 };
@@ -205,23 +281,25 @@ struct iommu_owner_device_info {
  * @size: sizeof(struct iommu_owner_get_info)
  * @flags: Must be 0
  * @out_rights: Rights of the token
- * @out_flags: IOMMU_OWNER_STATE_*
- * @out_sequence: Number of events of the owner so far. What is told of a group
- *	is at least as new: an event with a sequence of @out_sequence or more
- *	may or may not be in it
- * @out_claims: Claims of the owner on all its groups
- * @nr_groups: Room in @groups; on return the number of groups
+ * @out_flags: IOMMU_OWNER_INFO_*
+ * @out_sequence: Number of events of the owner so far. The groups are at least
+ *	as new: an event with a sequence of @out_sequence or more may or may not
+ *	be in them
  * @groups: Array of &struct iommu_owner_group_info, in the order of the numbers
- * @nr_devices: Room in @devices; on return the number of devices
- * @__reserved: Must be 0
  * @devices: Array of &struct iommu_owner_device_info
+ * @nr_groups: Room in @groups; on return the number of groups
+ * @group_size: sizeof(struct iommu_owner_group_info)
+ * @nr_devices: Room in @devices; on return the number of devices
+ * @device_size: sizeof(struct iommu_owner_device_info)
+ * @out_claims: Claims of the owner on all its groups
+ * @__reserved: Must be 0
  * @out_name: Name of the owner
  *
  * Needs INSPECT. Works after a revoke. With room for nothing it counts: call
  * it again with the room that it asked for.
  *
  * Return: 0; EMSGSIZE if there is more than room: everything but what did not
- * fit has been written.
+ * fit has been written; EINTR if the process was killed.
  */
 struct iommu_owner_get_info {
 	__u32 size;
@@ -231,12 +309,14 @@ struct iommu_owner_get_info {
 #define IOMMU_OWNER_INFO_EXPLICIT	(1U << 0) /* by IOMMU_OWNER_CREATE */
 #define IOMMU_OWNER_INFO_REVOKED	(1U << 1)
 	__aligned_u64 out_sequence;
-	__u32 out_claims;
-	__u32 nr_groups;
 	__aligned_u64 groups;
-	__u32 nr_devices;
-	__u32 __reserved;
 	__aligned_u64 devices;
+	__u32 nr_groups;
+	__u32 group_size;
+	__u32 nr_devices;
+	__u32 device_size;
+	__u32 out_claims;
+	__u32 __reserved;
 	__u8 out_name[IOMMU_OWNER_NAME_LEN];
 };
 
@@ -250,10 +330,11 @@ struct iommu_owner_get_info {
  * @out_fd: The new token, closed on exec
  *
  * Needs GRANT. Make another token for the same owner, with the same rights or
- * fewer. It has a queue of events of its own.
+ * fewer. It reads the events from now on.
  *
- * Return: 0; EPERM if @rights has more than the token; EMFILE or ENFILE if
- * there are too many open files.
+ * Return: 0; EPERM if @rights has more than the token; ENOSPC if the owner has
+ * IOMMU_OWNER_TOKENS_MAX tokens; EMFILE or ENFILE if there are too many open
+ * files.
  */
 struct iommu_owner_dup {
 	__u32 size;
@@ -268,29 +349,34 @@ struct iommu_owner_dup {
  * struct iommu_owner_check - ioctl(IOMMU_OWNER_CHECK) on a token
  * @size: sizeof(struct iommu_owner_check)
  * @flags: Must be 0
- * @nr_groups: Number of groups in @groups, up to IOMMU_OWNER_GROUPS_MAX
- * @nr_blockers: Room in @blockers; on return the number of blockers
- * @groups: Array of __u32, the numbers of the groups
+ * @groups: Array of &struct iommu_owner_group_ref
  * @blockers: Array of &struct iommu_owner_device_info
- * @out_group: If the error is ENODEV: the group that there is not
+ * @nr_groups: Number of groups in @groups, 1 to IOMMU_OWNER_GROUPS_MAX
+ * @group_size: sizeof(struct iommu_owner_group_ref)
+ * @nr_blockers: Room in @blockers; on return the number of blockers
+ * @blocker_size: sizeof(struct iommu_owner_device_info)
+ * @out_group: If the error is ENODEV or ESTALE: the group that does not exist
  * @__reserved: Must be 0
  *
- * Needs INSPECT. What is in the way of a claim of these groups by the owner?
- * A driver that is bound to a device of a group of the kernel is one blocker
- * with the name of both. A group that somebody else has, or that is in
- * quarantine, is one blocker with the state alone. The answer may be out of date
- * when it is looked at.
+ * Needs INSPECT. What blocks a claim of these groups by the owner? A driver
+ * that is bound to a device of a group of the kernel is one blocker with the
+ * name of both. A group that another owner has, or that is in quarantine, is one
+ * blocker with the state alone. The answer may be out of date when the caller
+ * looks at it.
  *
  * Return: 0; EMSGSIZE if there are more blockers than room: everything but what
- * did not fit has been written; ENODEV if there is no such group.
+ * did not fit has been written; ENODEV if there is no such group; ESTALE also if
+ * the number belongs to another group now.
  */
 struct iommu_owner_check {
 	__u32 size;
 	__u32 flags;
-	__u32 nr_groups;
-	__u32 nr_blockers;
 	__aligned_u64 groups;
 	__aligned_u64 blockers;
+	__u32 nr_groups;
+	__u32 group_size;
+	__u32 nr_blockers;
+	__u32 blocker_size;
 	__u32 out_group;
 	__u32 __reserved;
 };
@@ -301,27 +387,32 @@ struct iommu_owner_check {
  * struct iommu_owner_reserve - ioctl(IOMMU_OWNER_RESERVE) on a token
  * @size: sizeof(struct iommu_owner_reserve)
  * @flags: Must be 0
+ * @groups: Array of &struct iommu_owner_group_ref
  * @nr_groups: Number of groups in @groups, 1 to IOMMU_OWNER_GROUPS_MAX
- * @out_group: After an error: the group in the way
- * @groups: Array of __u32, the numbers of the groups
+ * @group_size: sizeof(struct iommu_owner_group_ref)
+ * @out_group: After an error: the group that caused it
+ * @__reserved: Must be 0
  *
- * Needs RESERVE. Reserve all of these groups, or none of them: they stay with
- * the owner whether it has claims or not, DMA is blocked while it has none, and
- * no kernel driver binds. To reserve a group again changes nothing. The
- * reservations end with IOMMU_OWNER_RELEASE, or when the last token of the
- * owner that has RESERVE is closed.
+ * Needs RESERVE, and TAKE for a group that the owner does not have. Reserve all
+ * of these groups, or none of them: they stay with the owner whether it has
+ * claims or not, DMA is blocked while it has none, and no kernel driver binds.
+ * To reserve a group again changes nothing. The reservations end with
+ * IOMMU_OWNER_RELEASE, or when the last token of the owner that has RESERVE is
+ * closed.
  *
- * Return: 0; EPERM also if the owner does not have a group yet and was not made
- * by IOMMU_OWNER_CREATE; EBUSY if a driver or somebody else has a group; ENODEV
- * if there is no such group; EIO or another error of the IOMMU driver if it
- * cannot block DMA.
+ * Return: 0; EPERM also if the owner does not have a group and the token does
+ * not have TAKE; EBUSY if a driver or another owner has a group; ENODEV if
+ * there is no such group; ESTALE also if the number belongs to another group
+ * now; EIO or another error of the IOMMU driver if it cannot block DMA.
  */
 struct iommu_owner_reserve {
 	__u32 size;
 	__u32 flags;
-	__u32 nr_groups;
-	__u32 out_group;
 	__aligned_u64 groups;
+	__u32 nr_groups;
+	__u32 group_size;
+	__u32 out_group;
+	__u32 __reserved;
 };
 
 #define IOMMU_OWNER_RESERVE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_RESERVE)
@@ -330,24 +421,29 @@ struct iommu_owner_reserve {
  * struct iommu_owner_release - ioctl(IOMMU_OWNER_RELEASE) on a token
  * @size: sizeof(struct iommu_owner_release)
  * @flags: IOMMU_OWNER_RELEASE_ALL: all groups that the owner has reserved
+ * @groups: Array of &struct iommu_owner_group_ref; 0 with
+ *	IOMMU_OWNER_RELEASE_ALL
  * @nr_groups: Number of groups in @groups, 1 to IOMMU_OWNER_GROUPS_MAX; 0 with
  *	IOMMU_OWNER_RELEASE_ALL
+ * @group_size: sizeof(struct iommu_owner_group_ref)
  * @out_group: After an error: the group that is not reserved
- * @groups: Array of __u32, the numbers of the groups; 0 with
- *	IOMMU_OWNER_RELEASE_ALL
+ * @__reserved: Must be 0
  *
- * Needs RESERVE. Undo the reservation of these groups. A group with claims goes
- * when the last of them is released, the others at once.
+ * Needs RESERVE. Undo the reservation of these groups. A group with claims stays
+ * until the last of them is released, the others are given up at once.
  *
- * Return: 0; ENOENT if the owner has not reserved one of the groups.
+ * Return: 0; ENOENT if the owner has not reserved one of the groups; ESTALE
+ * also if it has reserved another group of that number.
  */
 struct iommu_owner_release {
 	__u32 size;
 	__u32 flags;
 #define IOMMU_OWNER_RELEASE_ALL		(1U << 0)
-	__u32 nr_groups;
-	__u32 out_group;
 	__aligned_u64 groups;
+	__u32 nr_groups;
+	__u32 group_size;
+	__u32 out_group;
+	__u32 __reserved;
 };
 
 #define IOMMU_OWNER_RELEASE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_RELEASE)
@@ -395,19 +491,21 @@ struct iommu_owner_use {
 
 /**
  * enum iommu_owner_event_type - What has happened to an owner
- * @IOMMU_OWNER_EVENT_LOST: The queue was full: &iommu_owner_event.lost events
- *	after the one before this are missing.
+ * @IOMMU_OWNER_EVENT_LOST: The token was read too late: &iommu_owner_event.lost
+ *	events that were to be read now are missing.
  * @IOMMU_OWNER_EVENT_CLAIMED: A group was claimed or reserved.
  * @IOMMU_OWNER_EVENT_RELEASED: A claim or the reservation of a group was
  *	released, and the ownership goes on.
  * @IOMMU_OWNER_EVENT_REVOKED: The owner is being revoked.
- * @IOMMU_OWNER_EVENT_ENDED: The ownership of a group has ended: DMA is blocked,
- *	and those who watch have been told. The group is not the kernel's yet.
+ * @IOMMU_OWNER_EVENT_ENDED: The ownership of a group has ended. The state is what
+ *	the group has become: the kernel's, or in quarantine.
  * @IOMMU_OWNER_EVENT_PROBE_REFUSED: A driver was refused a device.
  * @IOMMU_OWNER_EVENT_DEVICE_ADDED: A device has joined a group.
  * @IOMMU_OWNER_EVENT_ACCESS_REFUSED: A process of the host tried to reach a
  *	device past its driver and was refused: by sysfs, procfs, a system call
  *	or /dev/mem, or in a mapping that it had made before.
+ * @IOMMU_OWNER_EVENT_DEVICE_REMOVED: A device has left a group. If it was the
+ *	last one, the end of the ownership follows.
  */
 enum iommu_owner_event_type {
 	IOMMU_OWNER_EVENT_LOST,
@@ -418,50 +516,56 @@ enum iommu_owner_event_type {
 	IOMMU_OWNER_EVENT_PROBE_REFUSED,
 	IOMMU_OWNER_EVENT_DEVICE_ADDED,
 	IOMMU_OWNER_EVENT_ACCESS_REFUSED,
+	IOMMU_OWNER_EVENT_DEVICE_REMOVED,
 };
 
 /**
  * struct iommu_owner_event - Record that read() of a token gives
+ * @size: Size of this record: the next one follows at that distance
+ * @type: enum iommu_owner_event_type; ignore what is not known
  * @sequence: Number of the event, counted for each owner from 0
  * @time: When, in nanoseconds of CLOCK_MONOTONIC
  * @generation: Generation of the group; a change of its state, which comes last,
  *	moves it once more
- * @type: enum iommu_owner_event_type; ignore what is not known
  * @group: Number of the group; -1 if the event is about the owner
  * @state: enum iommu_owner_state of the group
  * @reason: enum iommu_owner_reason, if the ownership has ended
  * @claims: Claims of the owner on the group
  * @lost: Number of events that are missing; the last of them is @sequence
- * @pid: Process that did it, in the initial namespace
- * @__reserved: 0
+ * @pid: Process that caused it, in the pid namespace of the reader; 0 if it has
+ *	none there
  * @comm: Command of that process
  * @driver: Name of the driver, if one was refused; if an access was refused, the
- *	way that it took: the name of the file in sysfs, "procfs", "procfs mmap",
+ *	access path: the name of the file in sysfs, "procfs", "procfs mmap",
  *	"procfs ioctl", "pciconfig_write", "/dev/mem", "/dev/mem mmap", or "fault"
  *	for a mapping that was there before. There may be others
- * @device: Name of the device, if one was added, or a driver or an access was
- *	refused
+ * @device: Name of the device, if one was added or removed, or a driver or an
+ *	access was refused
+ * @__reserved: 0
  *
  * Needs INSPECT. read() gives as many whole records as there are and fit. It
  * waits for the first, or fails with EAGAIN if the file is in non-blocking mode.
  * After the owner has been revoked and its last event read it returns 0, and
- * poll() tells POLLHUP. It fails with EINVAL if not even one record fits.
+ * poll() returns POLLHUP. It fails with EINVAL if not even one record fits. A
+ * newer kernel may give longer records: read into a buffer of a page, and step
+ * by @size.
  */
 struct iommu_owner_event {
+	__u32 size;
+	__u32 type;
 	__aligned_u64 sequence;
 	__aligned_u64 time;
 	__aligned_u64 generation;
-	__u32 type;
 	__s32 group;
 	__u32 state;
 	__u32 reason;
 	__u32 claims;
 	__u32 lost;
 	__s32 pid;
-	__u32 __reserved;
 	__u8 comm[IOMMU_OWNER_COMM_LEN];
 	__u8 driver[IOMMU_OWNER_DRIVER_LEN];
 	__u8 device[IOMMU_OWNER_DEVICE_LEN];
+	__aligned_u64 __reserved[3];
 };
 
 #endif /* _UAPI_LINUX_IOMMU_OWNER_H */

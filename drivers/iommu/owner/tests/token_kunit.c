@@ -9,6 +9,7 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/mman.h>
+#include <linux/poll.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
@@ -77,10 +78,23 @@ static int call(struct stage *s, struct iommu_owner_token *token,
 	return ret;
 }
 
+static u64 put_refs(struct stage *s, const struct iommu_owner_group_ref *refs,
+		    unsigned int count)
+{
+	if (copy_to_user(s->user + ARRAY_AT, refs, count * sizeof(*refs)))
+		return 0;
+	return (uintptr_t)s->user + ARRAY_AT;
+}
+
 static u64 put_groups(struct stage *s, const u32 *ids, unsigned int count)
 {
-	if (copy_to_user(s->user + ARRAY_AT, ids, count * sizeof(*ids)))
-		return 0;
+	for (unsigned int i = 0; i < count; i++) {
+		struct iommu_owner_group_ref ref = { .group = ids[i] };
+
+		if (copy_to_user(s->user + ARRAY_AT + i * sizeof(ref), &ref,
+				 sizeof(ref)))
+			return 0;
+	}
 	return (uintptr_t)s->user + ARRAY_AT;
 }
 
@@ -90,6 +104,7 @@ static int reserve(struct stage *s, struct iommu_owner_token *token,
 	struct iommu_owner_reserve cmd = {
 		.size = sizeof(cmd),
 		.nr_groups = count,
+		.group_size = sizeof(struct iommu_owner_group_ref),
 		.groups = put_groups(s, ids, count),
 	};
 	int ret = call(s, token, IOMMU_OWNER_RESERVE, &cmd, sizeof(cmd));
@@ -105,6 +120,7 @@ static int release(struct stage *s, struct iommu_owner_token *token,
 	struct iommu_owner_release cmd = {
 		.size = sizeof(cmd),
 		.nr_groups = count,
+		.group_size = sizeof(struct iommu_owner_group_ref),
 		.groups = count ? put_groups(s, ids, count) : 0,
 		.flags = count ? 0 : IOMMU_OWNER_RELEASE_ALL,
 	};
@@ -118,8 +134,10 @@ static int check(struct stage *s, const u32 *ids, unsigned int count,
 	struct iommu_owner_check cmd = {
 		.size = sizeof(cmd),
 		.nr_groups = count,
+		.group_size = sizeof(struct iommu_owner_group_ref),
 		.groups = put_groups(s, ids, count),
 		.nr_blockers = *room,
+		.blocker_size = sizeof(*out),
 		.blockers = (uintptr_t)s->user + OUT_AT,
 	};
 	int ret = call(s, s->token, IOMMU_OWNER_CHECK, &cmd, sizeof(cmd));
@@ -250,6 +268,7 @@ static void token_single_right(struct kunit *test)
 {
 	struct stage s = stage_new(test, true);
 
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 2, NULL));
 	for (u32 right = 1; right < IOMMU_OWNER_RIGHTS_ALL; right <<= 1) {
 		struct iommu_owner_token *token =
 			token_new(test, s.owner, right);
@@ -430,7 +449,8 @@ static void token_reservation_lifetime(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 1));
 
 	/* Another token can start over */
-	other = token_new(test, s.owner, IOMMU_OWNER_RIGHT_RESERVE);
+	other = token_new(test, s.owner, IOMMU_OWNER_RIGHT_RESERVE |
+			  IOMMU_OWNER_RIGHT_TAKE);
 	KUNIT_EXPECT_EQ(test, 0, reserve(&s, other, s.id, 2, NULL));
 	iommu_owner_token_close(poor);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
@@ -457,12 +477,15 @@ static void token_release(struct kunit *test)
 	iommu_owner_token_close(s.token);
 }
 
-/* An owner that user space did not make can keep what it has, no more. */
-static void token_implicit_owner(struct kunit *test)
+/* Without TAKE the owner can keep what it has, no more, however it was made. */
+static void token_without_take(struct kunit *test)
 {
-	struct stage s = stage_new(test, false);
+	struct stage s = stage_new(test, true);
 	u32 failed;
 
+	iommu_owner_token_close(s.token);
+	s.token = token_new(test, s.owner,
+			    IOMMU_OWNER_RIGHTS_ALL & ~IOMMU_OWNER_RIGHT_TAKE);
 	KUNIT_EXPECT_EQ(test, -EPERM, reserve(&s, s.token, s.id, 1, NULL));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
 
@@ -477,6 +500,293 @@ static void token_implicit_owner(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 1));
 	iommu_owner_token_close(s.token);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
+}
+
+static void token_take_needs_reserve(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_token *token =
+		token_new(test, s.owner, IOMMU_OWNER_RIGHT_TAKE);
+
+	KUNIT_EXPECT_EQ(test, -EPERM, reserve(&s, token, s.id, 1, NULL));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
+	iommu_owner_token_close(token);
+	iommu_owner_token_close(s.token);
+}
+
+/* The three ioctls that name groups, with one reference */
+static void call_with_ref(struct stage *s, u32 id, u64 generation, int ret[3])
+{
+	struct iommu_owner_group_ref ref = {
+		.group = id, .generation = generation,
+	};
+	struct iommu_owner_check check = {
+		.size = sizeof(check), .nr_groups = 1,
+		.group_size = sizeof(ref), .groups = put_refs(s, &ref, 1),
+	};
+	struct iommu_owner_reserve reserve = {
+		.size = sizeof(reserve), .nr_groups = 1,
+		.group_size = sizeof(ref), .groups = check.groups,
+	};
+	struct iommu_owner_release release = {
+		.size = sizeof(release), .nr_groups = 1,
+		.group_size = sizeof(ref), .groups = check.groups,
+	};
+
+	ret[0] = call(s, s->token, IOMMU_OWNER_CHECK, &check, sizeof(check));
+	ret[1] = call(s, s->token, IOMMU_OWNER_RESERVE, &reserve,
+		      sizeof(reserve));
+	ret[2] = call(s, s->token, IOMMU_OWNER_RELEASE, &release,
+		      sizeof(release));
+}
+
+/* The number of a group that is gone belongs to another group. */
+static void token_recycled_number(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	u64 first = mock_generation(s.mdev[0]->group), last, now;
+	struct mock_device *next;
+	int ret[3];
+
+	/* Each that the group ever had names it, but none that it never had */
+	KUNIT_ASSERT_NE(test, 0, first);
+	call_with_ref(&s, s.id[0], first, ret);
+	KUNIT_EXPECT_EQ(test, 0, ret[0] ?: ret[1] ?: ret[2]);
+	last = mock_generation(s.mdev[0]->group);
+	KUNIT_EXPECT_LT(test, first, last);
+	call_with_ref(&s, s.id[0], first, ret);
+	KUNIT_EXPECT_EQ(test, 0, ret[0] ?: ret[1] ?: ret[2]);
+	last = mock_generation(s.mdev[0]->group);
+	call_with_ref(&s, s.id[0], last + 1, ret);
+	KUNIT_EXPECT_EQ(test, -ESTALE, ret[0]);
+	KUNIT_EXPECT_EQ(test, -ESTALE, ret[1]);
+	KUNIT_EXPECT_EQ(test, -ENOENT, ret[2]);
+
+	mock_device_del(s.mdev[0]);
+	iommu_group_put(s.mdev[0]->group);
+	s.mdev[0]->group = NULL;
+	next = mock_device(test, NULL);
+	KUNIT_ASSERT_EQ(test, s.id[0], iommu_group_id(next->group));
+	now = mock_generation(next->group);
+	for (u64 seen = first; seen <= last; seen += max(last - first, 1)) {
+		call_with_ref(&s, s.id[0], seen, ret);
+		KUNIT_EXPECT_EQ(test, -ESTALE, ret[0]);
+		KUNIT_EXPECT_EQ(test, -ESTALE, ret[1]);
+	}
+	KUNIT_EXPECT_EQ(test, now, mock_generation(next->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(next->group));
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	call_with_ref(&s, s.id[0], last, ret);
+	KUNIT_EXPECT_EQ(test, -ESTALE, ret[2]);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED,
+			mock_state(next->group));
+	call_with_ref(&s, s.id[0], now, ret);
+	KUNIT_EXPECT_EQ(test, 0, ret[0] ?: ret[1] ?: ret[2]);
+	iommu_owner_token_close(s.token);
+}
+
+/* Programs of another age: sizes, and what the kernel knows */
+
+static int query(struct stage *s, struct iommu_owner_query *query, u32 size)
+{
+	int ret;
+
+	query->size = size;
+	if (copy_to_user(s->user, query, sizeof(*query)))
+		return -ENXIO;
+	ret = iommu_owner_query_ioctl(s->user);
+	if (copy_from_user(query, s->user, sizeof(*query)))
+		return -ENXIO;
+	return ret;
+}
+
+static void token_query(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct {
+		struct iommu_owner_query q;
+		u64 tail;
+	} longer = {};
+	struct iommu_owner_query q = { .command = IOMMU_OWNER_CMD_RELEASE };
+
+	KUNIT_EXPECT_EQ(test, 0, query(&s, &q, sizeof(q)));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_VERSION, q.out_version);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RIGHTS_ALL, q.out_rights);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_EVENT_DEVICE_REMOVED + 1,
+			q.out_event_types);
+	KUNIT_EXPECT_EQ(test, sizeof(struct iommu_owner_release),
+			q.out_command_size);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RELEASE_ALL, q.out_command_flags);
+	for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++) {
+		q.command = _IOC_NR(ops[i].nr);
+		KUNIT_EXPECT_EQ(test, 0, query(&s, &q, sizeof(q)));
+		KUNIT_EXPECT_EQ_MSG(test, ops[i].size, q.out_command_size, "%s",
+				    ops[i].name);
+	}
+	q.command = U32_MAX;
+	KUNIT_EXPECT_EQ(test, 0, query(&s, &q, sizeof(q)));
+	KUNIT_EXPECT_EQ(test, 0, q.out_command_size);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, query(&s, &q, sizeof(q) - 1));
+	q.flags = 1;
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, query(&s, &q, sizeof(q)));
+	longer.q.size = sizeof(longer);
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(s.user, &longer, sizeof(longer)));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_query_ioctl(s.user));
+	longer.tail = 1;
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(s.user, &longer, sizeof(longer)));
+	KUNIT_EXPECT_EQ(test, -E2BIG, iommu_owner_query_ioctl(s.user));
+	iommu_owner_token_close(s.token);
+}
+
+/* References that are longer, shorter, or say what the kernel does not know */
+static void token_ref_elements(struct kunit *test)
+{
+	struct {
+		struct iommu_owner_group_ref ref;
+		u64 tail;
+	} refs[2] = {};
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_reserve cmd = {
+		.size = sizeof(cmd), .nr_groups = 2, .group_size = sizeof(refs[0]),
+		.groups = (uintptr_t)s.user + ARRAY_AT,
+	};
+
+	refs[0].ref.group = s.id[0];
+	refs[1].ref.group = s.id[1];
+	refs[1].tail = 1;
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(s.user + ARRAY_AT, refs,
+					      sizeof(refs)));
+	KUNIT_EXPECT_EQ(test, -E2BIG, call(&s, s.token, IOMMU_OWNER_RESERVE,
+					   &cmd, sizeof(cmd)));
+	refs[1].tail = 0;
+	refs[1].ref.__reserved = 1;
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(s.user + ARRAY_AT, refs,
+					      sizeof(refs)));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			call(&s, s.token, IOMMU_OWNER_RESERVE, &cmd,
+			     sizeof(cmd)));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, state(&s, 0));
+	refs[1].ref.__reserved = 0;
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(s.user + ARRAY_AT, refs,
+					      sizeof(refs)));
+	cmd.group_size = sizeof(refs[0].ref) - 1;
+	KUNIT_EXPECT_EQ(test, -EINVAL, call(&s, s.token, IOMMU_OWNER_RESERVE,
+					    &cmd, sizeof(cmd)));
+	cmd.group_size = PAGE_SIZE + 1;
+	KUNIT_EXPECT_EQ(test, -E2BIG, call(&s, s.token, IOMMU_OWNER_RESERVE,
+					   &cmd, sizeof(cmd)));
+	cmd.group_size = sizeof(refs[0]);
+	KUNIT_EXPECT_EQ(test, 0, call(&s, s.token, IOMMU_OWNER_RESERVE, &cmd,
+				      sizeof(cmd)));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 0));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, state(&s, 1));
+	iommu_owner_token_close(s.token);
+}
+
+/* Entries that are longer than the kernel's, and room for some of them only */
+static void token_info_elements(struct kunit *test)
+{
+	struct big_group {
+		struct iommu_owner_group_info info;
+		u64 tail;
+	} groups[3];
+	struct big_device {
+		struct iommu_owner_device_info info;
+		u64 tail;
+	} devices[3];
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_get_info cmd = {
+		.size = sizeof(cmd), .nr_groups = 2, .nr_devices = 1,
+		.group_size = sizeof(groups[0]),
+		.device_size = sizeof(devices[0]),
+		.groups = (uintptr_t)s.user + ARRAY_AT,
+		.devices = (uintptr_t)s.user + OUT_AT,
+	};
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 2, NULL));
+	memset(groups, 0xff, sizeof(groups));
+	memset(devices, 0xff, sizeof(devices));
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(s.user + ARRAY_AT, groups,
+					      sizeof(groups)));
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(s.user + OUT_AT, devices,
+					      sizeof(devices)));
+	KUNIT_EXPECT_EQ(test, -EMSGSIZE, call(&s, s.token, IOMMU_OWNER_GET_INFO,
+					      &cmd, sizeof(cmd)));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(groups, s.user + ARRAY_AT,
+						sizeof(groups)));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(devices, s.user + OUT_AT,
+						sizeof(devices)));
+	for (int i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, s.id[i], groups[i].info.group);
+		KUNIT_EXPECT_EQ(test, 0, groups[i].tail);
+	}
+	KUNIT_EXPECT_EQ(test, U64_MAX, groups[2].info.generation);
+	KUNIT_EXPECT_STREQ(test, dev_name(&s.mdev[0]->dev),
+			   devices[0].info.device);
+	KUNIT_EXPECT_EQ(test, 0, devices[0].tail);
+	/* What did not fit has not been written */
+	KUNIT_EXPECT_EQ(test, U32_MAX, devices[1].info.group);
+	KUNIT_EXPECT_EQ(test, 2, cmd.nr_devices);
+
+	cmd.device_size = sizeof(devices[0].info) - 1;
+	KUNIT_EXPECT_EQ(test, -EINVAL, call(&s, s.token, IOMMU_OWNER_GET_INFO,
+					    &cmd, sizeof(cmd)));
+	cmd.device_size = sizeof(devices[0].info);
+	cmd.group_size = sizeof(groups[0].info) - 1;
+	KUNIT_EXPECT_EQ(test, -EINVAL, call(&s, s.token, IOMMU_OWNER_GET_INFO,
+					    &cmd, sizeof(cmd)));
+	cmd.group_size = PAGE_SIZE + 1;
+	KUNIT_EXPECT_EQ(test, -E2BIG, call(&s, s.token, IOMMU_OWNER_GET_INFO,
+					   &cmd, sizeof(cmd)));
+	iommu_owner_token_close(s.token);
+}
+
+/* Limits */
+
+static void token_limit(struct kunit *test)
+{
+	struct iommu_owner_token **tokens;
+	struct stage s = stage_new(test, true);
+	unsigned int n = IOMMU_OWNER_TOKENS_MAX - 1;
+	int fd;
+
+	tokens = kunit_kcalloc(test, n, sizeof(*tokens), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, tokens);
+	for (unsigned int i = 0; i < n; i++)
+		tokens[i] = token_new(test, s.owner, IOMMU_OWNER_RIGHT_INSPECT);
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			dup(&s, s.token, IOMMU_OWNER_RIGHT_INSPECT, &fd));
+	iommu_owner_token_close(tokens[--n]);
+	KUNIT_EXPECT_EQ(test, 0,
+			dup(&s, s.token, IOMMU_OWNER_RIGHT_INSPECT, &fd));
+	stop_using(fd);
+	while (n)
+		iommu_owner_token_close(tokens[--n]);
+	iommu_owner_token_close(s.token);
+	KUNIT_EXPECT_EQ(test, 0, s.owner->tokens);
+}
+
+static void token_watch_limit(struct kunit *test)
+{
+	static const struct iommu_owner_watch_ops no_ops;
+	struct iommu_owner *owner = mock_owner(test, "watched")->owner;
+	const unsigned int n = IOMMU_OWNER_WATCHES_MAX;
+	struct iommu_owner_watch *watches;
+
+	watches = kvcalloc(n + 1, sizeof(*watches), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, watches);
+	for (unsigned int i = 0; i <= n; i++) {
+		watches[i].ops = &no_ops;
+		watches[i].class = IOMMU_OWNER_WATCH_DEVICE;
+		KUNIT_EXPECT_EQ(test, i < n ? 0 : -ENOSPC,
+				iommu_owner_watch(owner, &watches[i]));
+	}
+	iommu_owner_unwatch(&watches[0]);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_watch(owner, &watches[n]));
+	for (unsigned int i = 1; i <= n; i++)
+		iommu_owner_unwatch(&watches[i]);
+	kvfree(watches);
 }
 
 static void token_revoked(struct kunit *test)
@@ -542,7 +852,11 @@ static void token_check(struct kunit *test)
 
 static void token_info(struct kunit *test)
 {
-	struct iommu_owner_get_info cmd = { .size = sizeof(cmd) };
+	struct iommu_owner_get_info cmd = {
+		.size = sizeof(cmd),
+		.group_size = sizeof(struct iommu_owner_group_info),
+		.device_size = sizeof(struct iommu_owner_device_info),
+	};
 	struct iommu_owner_device_info devices[3];
 	struct iommu_owner_group_info groups[2];
 	struct stage s = stage_new(test, true);
@@ -592,6 +906,17 @@ static void token_info(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "mock-vfio", devices[1].driver);
 	KUNIT_EXPECT_STREQ(test, "", devices[0].driver);
 	KUNIT_EXPECT_EQ(test, s.id[1], devices[2].group);
+
+	/* The task that has the lock may be binding, or waiting for this one */
+	device_lock(&twin->dev);
+	KUNIT_EXPECT_EQ(test, 0, call(&s, s.token, IOMMU_OWNER_GET_INFO, &cmd,
+				      sizeof(cmd)));
+	device_unlock(&twin->dev);
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(devices, s.user + OUT_AT,
+						sizeof(devices)));
+	KUNIT_EXPECT_EQ(test, 0, devices[0].flags);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_DEVICE_LOCKED, devices[1].flags);
+	KUNIT_EXPECT_STREQ(test, "", devices[1].driver);
 
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_release_group(s.owner, s.mdev[0]->group));
@@ -644,6 +969,7 @@ static void token_events(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, event.sequence);
 	KUNIT_EXPECT_EQ(test, s.id[0], event.group);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_RESERVED, event.state);
+	KUNIT_EXPECT_EQ(test, RECORD, event.size);
 	KUNIT_EXPECT_STREQ(test, current->comm, event.comm);
 	KUNIT_EXPECT_EQ(test, task_tgid_nr(current), event.pid);
 
@@ -666,6 +992,11 @@ static void token_events(struct kunit *test)
 	event = next_event(test, &s, IOMMU_OWNER_EVENT_DEVICE_ADDED);
 	KUNIT_EXPECT_STREQ(test, dev_name(&twin->dev), event.device);
 	KUNIT_EXPECT_EQ(test, s.id[0], event.group);
+	mock_device_del(twin);
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_DEVICE_REMOVED);
+	KUNIT_EXPECT_STREQ(test, dev_name(&twin->dev), event.device);
+	KUNIT_EXPECT_EQ(test, s.id[0], event.group);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, event.state);
 
 	KUNIT_ASSERT_EQ(test, 0, release(&s, s.token, s.id, 1));
 	event = next_event(test, &s, IOMMU_OWNER_EVENT_RELEASED);
@@ -673,6 +1004,8 @@ static void token_events(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(s.owner, group));
 	event = next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_REASON_RELEASED, event.reason);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, event.state);
+	KUNIT_EXPECT_EQ(test, 0, event.claims);
 	KUNIT_EXPECT_EQ(test, -EAGAIN,
 			read_events(&s, s.token, &event, RECORD));
 
@@ -718,21 +1051,35 @@ static void token_read_sizes(struct kunit *test)
 	iommu_owner_token_close(s.token);
 }
 
-/* Read all that is in the queue; see that nothing is missing untold. */
-static u64 read_all(struct kunit *test, struct stage *s, u64 next, u32 *lost)
+/* Claim the first group so many times: each is an event. */
+static void claim_often(struct kunit *test, struct stage *s, unsigned int times)
+{
+	while (times--)
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_claim_group(s->owner,
+							s->mdev[0]->group));
+}
+
+/* Read events as from @next on: those that are missing, then @count others. */
+static u64 expect_events(struct kunit *test, struct stage *s, u64 next,
+			 u32 missing, unsigned int count)
 {
 	struct iommu_owner_event event;
 
-	while (read_events(s, s->token, &event, RECORD) == RECORD) {
-		if (event.type == IOMMU_OWNER_EVENT_LOST) {
-			KUNIT_EXPECT_EQ(test, next + event.lost - 1,
-					event.sequence);
-			*lost += event.lost;
-		} else {
-			KUNIT_EXPECT_EQ(test, next, event.sequence);
-			KUNIT_EXPECT_EQ(test, 0, event.lost);
-		}
-		next = event.sequence + 1;
+	if (missing) {
+		event = next_event(test, s, IOMMU_OWNER_EVENT_LOST);
+		KUNIT_EXPECT_EQ(test, missing, event.lost);
+		KUNIT_EXPECT_EQ(test, next + missing - 1, event.sequence);
+		KUNIT_EXPECT_NE(test, 0, event.time);
+		KUNIT_EXPECT_EQ(test, -1, event.group);
+		KUNIT_EXPECT_EQ(test, 0, event.pid);
+		next += missing;
+	}
+	for (; count; count--) {
+		event = next_event(test, s, IOMMU_OWNER_EVENT_CLAIMED);
+		KUNIT_EXPECT_EQ(test, next, event.sequence);
+		KUNIT_EXPECT_EQ(test, 0, event.lost);
+		next++;
 	}
 	return next;
 }
@@ -741,39 +1088,100 @@ static void token_overflow(struct kunit *test)
 {
 	struct stage s = stage_new(test, true);
 	struct iommu_owner_event event;
-	const unsigned int more = 50;
-	u32 lost = 0;
 	u64 next = 0;
 
 	/* Just as many as fit, then one more, then many more */
-	for (int i = 0; i < TOKEN_EVENTS - 1; i++)
-		KUNIT_ASSERT_EQ(test, 0,
-				iommu_owner_claim_group(s.owner,
-							s.mdev[0]->group));
-	next = read_all(test, &s, next, &lost);
-	KUNIT_EXPECT_EQ(test, TOKEN_EVENTS - 1, next);
-	KUNIT_EXPECT_EQ(test, 0, lost);
-
-	for (int i = 0; i < TOKEN_EVENTS - 1 + more; i++)
-		KUNIT_ASSERT_EQ(test, 0,
-				iommu_owner_claim_group(s.owner,
-							s.mdev[0]->group));
-	/* Some room in between: what comes then is in its place */
-	for (int i = 0; i < 2; i++) {
-		KUNIT_EXPECT_EQ(test, RECORD,
-				read_events(&s, s.token, &event, RECORD));
-		KUNIT_EXPECT_EQ(test, next++, event.sequence);
-	}
-	for (unsigned int i = 0; i < more; i++)
-		KUNIT_ASSERT_EQ(test, 0,
-				iommu_owner_claim_group(s.owner,
-							s.mdev[0]->group));
-	next = read_all(test, &s, next, &lost);
+	claim_often(test, &s, TOKEN_EVENTS);
+	next = expect_events(test, &s, next, 0, TOKEN_EVENTS);
+	claim_often(test, &s, TOKEN_EVENTS + 1);
+	next = expect_events(test, &s, next, 1, TOKEN_EVENTS);
+	claim_often(test, &s, 3 * TOKEN_EVENTS);
+	next = expect_events(test, &s, next, 2 * TOKEN_EVENTS, 2);
+	/* Those that have been read make room, the others do not */
+	claim_often(test, &s, 3);
+	next = expect_events(test, &s, next, 1, TOKEN_EVENTS);
 	KUNIT_EXPECT_EQ(test, s.owner->events, next);
-	KUNIT_EXPECT_LE(test, 2 * more - 3, lost);
-	KUNIT_EXPECT_GE(test, 2 * more, lost);
+	KUNIT_EXPECT_EQ(test, -EAGAIN, read_events(&s, s.token, &event, RECORD));
 	while (!iommu_owner_release_group(s.owner, s.mdev[0]->group))
 		;
+	iommu_owner_token_close(s.token);
+}
+
+/* Each token reads all events from its opening on, whatever the others read. */
+static void token_positions(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_token *first = s.token;
+
+	claim_often(test, &s, 2);
+	s.token = token_new(test, s.owner, IOMMU_OWNER_RIGHT_INSPECT);
+	claim_often(test, &s, 2);
+	expect_events(test, &s, 2, 0, 2);
+	iommu_owner_token_close(s.token);
+	s.token = first;
+	expect_events(test, &s, 0, 0, 4);
+	while (!iommu_owner_release_group(s.owner, s.mdev[0]->group))
+		;
+	iommu_owner_token_close(s.token);
+}
+
+/* A poller that looks who wakes it */
+struct poller {
+	struct wait_queue_entry entry;
+	poll_table table;
+	wait_queue_head_t *head;
+	struct completion woken;
+	bool by_worker;
+};
+
+static void poller_queue(struct file *file, wait_queue_head_t *head,
+			 poll_table *table)
+{
+	container_of(table, struct poller, table)->head = head;
+}
+
+static int poller_wake(struct wait_queue_entry *entry, unsigned int mode,
+		       int flags, void *key)
+{
+	struct poller *poller = container_of(entry, struct poller, entry);
+
+	poller->by_worker = current->flags & PF_WQ_WORKER;
+	complete(&poller->woken);
+	return 0;
+}
+
+static void expect_woken(struct kunit *test, struct poller *poller)
+{
+	KUNIT_EXPECT_NE(test, 0,
+			wait_for_completion_timeout(&poller->woken, 5 * HZ));
+	KUNIT_EXPECT_TRUE(test, poller->by_worker);
+	reinit_completion(&poller->woken);
+}
+
+/* The task that causes an event has locks, and does not walk the pollers. */
+static void token_wakes_elsewhere(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct poller poller = {};
+
+	init_completion(&poller.woken);
+	init_poll_funcptr(&poller.table, poller_queue);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_events_poll(s.token, NULL,
+							 &poller.table));
+	KUNIT_ASSERT_NOT_NULL(test, poller.head);
+	init_waitqueue_func_entry(&poller.entry, poller_wake);
+	add_wait_queue(poller.head, &poller.entry);
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, s.id, 1, NULL));
+	expect_woken(test, &poller);
+	KUNIT_EXPECT_EQ(test, EPOLLIN | EPOLLRDNORM,
+			iommu_owner_events_poll(s.token, NULL, NULL));
+	/* The end of a revoked owner is no event of its own */
+	iommu_owner_revoke(s.owner);
+	expect_woken(test, &poller);
+	while (!(iommu_owner_events_poll(s.token, NULL, NULL) & EPOLLHUP))
+		expect_woken(test, &poller);
+	remove_wait_queue(poller.head, &poller.entry);
 	iommu_owner_token_close(s.token);
 }
 
@@ -953,13 +1361,22 @@ static struct kunit_case token_cases[] = {
 	KUNIT_CASE(token_reserve_keeps_old),
 	KUNIT_CASE(token_reservation_lifetime),
 	KUNIT_CASE(token_release),
-	KUNIT_CASE(token_implicit_owner),
+	KUNIT_CASE(token_without_take),
+	KUNIT_CASE(token_take_needs_reserve),
+	KUNIT_CASE(token_recycled_number),
+	KUNIT_CASE(token_query),
+	KUNIT_CASE(token_ref_elements),
+	KUNIT_CASE(token_info_elements),
+	KUNIT_CASE(token_limit),
+	KUNIT_CASE(token_watch_limit),
 	KUNIT_CASE(token_revoked),
 	KUNIT_CASE(token_check),
 	KUNIT_CASE(token_info),
 	KUNIT_CASE(token_events),
 	KUNIT_CASE(token_read_sizes),
 	KUNIT_CASE(token_overflow),
+	KUNIT_CASE(token_positions),
+	KUNIT_CASE(token_wakes_elsewhere),
 	KUNIT_CASE(token_during_revoke),
 	KUNIT_CASE(token_opened_during_close),
 	KUNIT_CASE_SLOW(token_race_last_close),

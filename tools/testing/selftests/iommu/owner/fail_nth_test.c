@@ -204,7 +204,7 @@ static int set_up_attached(struct objects *o)
 
 	o->from = o->vfio.device;
 	if (!ret)
-		o->token = token_of(o->vfio.device, ALL_RIGHTS);
+		o->token = token_of(o->vfio.device, FILE_RIGHTS);
 	return ret ? ret : o->token < 0 ? o->token : 0;
 }
 
@@ -287,9 +287,16 @@ static int do_create(struct objects *o)
 	return ret ? ret : give(o, cmd.out_fd);
 }
 
+static int do_query(struct objects *o)
+{
+	struct iommu_owner_query cmd = { .size = sizeof(cmd) };
+
+	return call(o->from, IOMMU_OWNER_QUERY, &cmd);
+}
+
 static int do_get_token(struct objects *o)
 {
-	return give(o, token_of(o->from, ALL_RIGHTS));
+	return give(o, token_of(o->from, FILE_RIGHTS));
 }
 
 static int do_dup(struct objects *o)
@@ -304,7 +311,9 @@ static int do_info(struct objects *o)
 	struct iommu_owner_get_info cmd = {
 		.size = sizeof(cmd),
 		.nr_groups = 4, .groups = (uintptr_t)groups,
+		.group_size = sizeof(groups[0]),
 		.nr_devices = 8, .devices = (uintptr_t)devices,
+		.device_size = sizeof(devices[0]),
 	};
 
 	return call(o->token, IOMMU_OWNER_GET_INFO, &cmd);
@@ -314,13 +323,9 @@ static int do_check(struct objects *o)
 {
 	__u32 groups[] = { o->edu.group, o->mate.group };
 	struct iommu_owner_device_info blockers[8];
-	struct iommu_owner_check cmd = {
-		.size = sizeof(cmd),
-		.nr_groups = 2, .groups = (uintptr_t)groups,
-		.nr_blockers = 8, .blockers = (uintptr_t)blockers,
-	};
+	__u32 room = 8;
 
-	return call(o->token, IOMMU_OWNER_CHECK, &cmd);
+	return token_check(o->token, groups, 2, blockers, &room);
 }
 
 static int do_release(struct objects *o)
@@ -386,6 +391,10 @@ FIXTURE_VARIANT_ADD(fail_nth, open) {
 
 FIXTURE_VARIANT_ADD(fail_nth, create) {
 	.set_up = set_up_device, .run = do_create,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, query) {
+	.set_up = set_up_device, .run = do_query,
 };
 
 FIXTURE_VARIANT_ADD(fail_nth, get_token_group) {
@@ -577,6 +586,7 @@ static void take_state(struct state *state, struct objects *o)
 	state->info.size = sizeof(state->info);
 	state->info.nr_groups = 2;
 	state->info.groups = (uintptr_t)state->groups;
+	state->info.group_size = sizeof(state->groups[0]);
 	call(o->token, IOMMU_OWNER_GET_INFO, &state->info);
 	state->info.groups = 0;
 }

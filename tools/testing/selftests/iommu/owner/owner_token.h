@@ -16,7 +16,9 @@
 
 #define TOKEN_DEVICE	"/dev/iommu-owner"
 #define NO_TOKENS	"no " TOKEN_DEVICE
-#define ALL_RIGHTS	IOMMU_OWNER_RIGHTS_ALL
+/* Those that IOMMU_OWNER_CREATE and IOMMU_OWNER_GET_TOKEN can give */
+#define ALL_RIGHTS	((IOMMU_OWNER_RIGHT_GRANT << 1) - 1)
+#define FILE_RIGHTS	(ALL_RIGHTS & ~IOMMU_OWNER_RIGHT_TAKE)
 
 /* A name that is too long is the kernel's to refuse */
 static inline int token_create(const char *name, __u32 rights)
@@ -56,13 +58,25 @@ static inline int token_dup(int token, __u32 rights)
 	return ret ? ret : cmd.out_fd;
 }
 
-/* @failed: the group in the way of an error. Optional. */
+/* References to @count groups, which are at most 16, of any generation */
+static inline __u64 token_refs(struct iommu_owner_group_ref refs[16],
+			       const __u32 *groups, __u32 count)
+{
+	memset(refs, 0, 16 * sizeof(*refs));
+	for (__u32 i = 0; i < count && i < 16; i++)
+		refs[i].group = groups[i];
+	return (uintptr_t)refs;
+}
+
+/* @failed: the group that caused an error. Optional. */
 static inline int token_reserve_groups(int token, const __u32 *groups,
 				       __u32 count, __u32 *failed)
 {
+	struct iommu_owner_group_ref refs[16];
 	struct iommu_owner_reserve cmd = {
 		.size = sizeof(cmd), .nr_groups = count,
-		.groups = (uintptr_t)groups,
+		.group_size = sizeof(refs[0]),
+		.groups = token_refs(refs, groups, count),
 	};
 	int ret = call(token, IOMMU_OWNER_RESERVE, &cmd);
 
@@ -79,14 +93,37 @@ static inline int token_reserve(int token, __u32 group)
 /* All groups if @count is 0 */
 static inline int token_release(int token, const __u32 *groups, __u32 count)
 {
+	struct iommu_owner_group_ref refs[16];
 	struct iommu_owner_release cmd = {
 		.size = sizeof(cmd),
 		.flags = count ? 0 : IOMMU_OWNER_RELEASE_ALL,
 		.nr_groups = count,
-		.groups = count ? (uintptr_t)groups : 0,
+		.group_size = sizeof(refs[0]),
+		.groups = count ? token_refs(refs, groups, count) : 0,
 	};
 
 	return call(token, IOMMU_OWNER_RELEASE, &cmd);
+}
+
+/* What blocks a claim; @room: entries of @blockers, then those that there are */
+static inline int token_check(int token, const __u32 *groups, __u32 count,
+			      struct iommu_owner_device_info *blockers,
+			      __u32 *room)
+{
+	struct iommu_owner_group_ref refs[16];
+	struct iommu_owner_check cmd = {
+		.size = sizeof(cmd),
+		.nr_groups = count,
+		.group_size = sizeof(refs[0]),
+		.groups = token_refs(refs, groups, count),
+		.nr_blockers = *room,
+		.blocker_size = sizeof(*blockers),
+		.blockers = (uintptr_t)blockers,
+	};
+	int ret = call(token, IOMMU_OWNER_CHECK, &cmd);
+
+	*room = cmd.nr_blockers;
+	return ret;
 }
 
 static inline int token_use(int token, int fd)

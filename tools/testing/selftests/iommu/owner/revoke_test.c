@@ -60,7 +60,7 @@ FIXTURE_SETUP(revoke)
 	ASSERT_EQ(0, vfio_map(&self->vfio, self->target, IOVA + self->size,
 			      self->size));
 	ASSERT_EQ(0, edu_read_ram(self->bar, IOVA));
-	self->token = token_of(self->vfio.device, ALL_RIGHTS);
+	self->token = token_of(self->vfio.device, FILE_RIGHTS);
 	ASSERT_LE(0, self->token);
 }
 
@@ -155,7 +155,7 @@ TEST_F(revoke, everything_is_stale)
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->size, PROT_READ, MAP_SHARED,
 				   self->vfio.device, 0));
 	EXPECT_EQ(ESTALE, errno);
-	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, ALL_RIGHTS));
+	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, FILE_RIGHTS));
 	EXPECT_EQ(-ESTALE, token_reserve(self->token, self->edu.group));
 
 	if (variant->path == PATH_CDEV) {
@@ -225,7 +225,7 @@ TEST_F(revoke, next_user_has_the_device)
 	ASSERT_NE(NULL, bar);
 	EXPECT_TRUE(edu_try_answers(bar));
 	EXPECT_FALSE(edu_try_answers(self->bar));
-	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, ALL_RIGHTS));
+	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, FILE_RIGHTS));
 
 	edu_close(self->bar);
 	self->bar = NULL;

@@ -4,7 +4,7 @@
  *
  *	token_example GROUP... -- COMMAND [ARGUMENT]...
  *
- * Reserves the groups, runs the command with a token in the environment
+ * Reserves the groups, all or none, runs the command with a token in the environment
  * variable TOKEN_FD, and prints what happens to the groups until it exits. The
  * command can be run again and again, and may crash: no kernel driver gets the
  * devices meanwhile.
@@ -29,7 +29,11 @@ static int create_token(const char *name)
 {
 	struct iommu_owner_create create = {
 		.size = sizeof(create),
-		.rights = IOMMU_OWNER_RIGHTS_ALL,
+		.rights = IOMMU_OWNER_RIGHT_INSPECT |
+			  IOMMU_OWNER_RIGHT_ASSOCIATE |
+			  IOMMU_OWNER_RIGHT_CLAIM |
+			  IOMMU_OWNER_RIGHT_RESERVE | IOMMU_OWNER_RIGHT_TAKE |
+			  IOMMU_OWNER_RIGHT_GRANT,
 	};
 	int device = open("/dev/iommu-owner", O_RDWR | O_CLOEXEC);
 	int ret;
@@ -55,14 +59,37 @@ static int user_token(int token)
 	return ioctl(token, IOMMU_OWNER_DUP, &dup) ? -1 : dup.out_fd;
 }
 
-static void print_blockers(int token, const __u32 *groups, __u32 count)
+/* The group that has this number now; 0 as its generation means any */
+static struct iommu_owner_group_ref find_group(const char *number)
+{
+	struct iommu_owner_group_ref ref = { .group = atoi(number) };
+	unsigned long long generation = 0;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/iommu_groups/%u/owner/generation", ref.group);
+	file = fopen(path, "r");
+	if (file) {
+		if (fscanf(file, "%llu", &generation) == 1)
+			ref.generation = generation;
+		fclose(file);
+	}
+	return ref;
+}
+
+static void print_blockers(int token,
+			   const struct iommu_owner_group_ref *groups,
+			   __u32 count)
 {
 	struct iommu_owner_device_info blockers[MAX_BLOCKERS];
 	struct iommu_owner_check check = {
 		.size = sizeof(check),
 		.nr_groups = count,
+		.group_size = sizeof(groups[0]),
 		.groups = (uintptr_t)groups,
 		.nr_blockers = MAX_BLOCKERS,
+		.blocker_size = sizeof(blockers[0]),
 		.blockers = (uintptr_t)blockers,
 	};
 
@@ -76,16 +103,18 @@ static void print_blockers(int token, const __u32 *groups, __u32 count)
 			       blockers[i].group, blockers[i].device,
 			       blockers[i].driver);
 		else
-			printf("group %u: in other hands, state %u\n",
+			printf("group %u: has another owner, state %u\n",
 			       blockers[i].group, blockers[i].state);
 	}
 }
 
-static int reserve(int token, const __u32 *groups, __u32 count)
+static int reserve(int token, const struct iommu_owner_group_ref *groups,
+		   __u32 count)
 {
 	struct iommu_owner_reserve reserve = {
 		.size = sizeof(reserve),
 		.nr_groups = count,
+		.group_size = sizeof(groups[0]),
 		.groups = (uintptr_t)groups,
 	};
 
@@ -139,18 +168,32 @@ static void print_event(const struct iommu_owner_event *event)
 		printf("group %d: %s was added\n", event->group,
 		       event->device);
 		break;
+	case IOMMU_OWNER_EVENT_DEVICE_REMOVED:
+		printf("group %d: %s was removed\n", event->group,
+		       event->device);
+		break;
 	}
 }
 
-/* Print what there is; the token is in non-blocking mode. */
+/*
+ * Print what there is; the token is in non-blocking mode. The records of a
+ * newer kernel may be longer than this program knows them.
+ */
 static void print_events(int token)
 {
-	struct iommu_owner_event events[16];
+	union {
+		struct iommu_owner_event event;
+		char bytes[4096];
+	} buffer;
 	ssize_t size;
 
-	while ((size = read(token, events, sizeof(events))) > 0)
-		for (size_t i = 0; i < size / sizeof(events[0]); i++)
-			print_event(&events[i]);
+	while ((size = read(token, &buffer, sizeof(buffer))) > 0) {
+		const struct iommu_owner_event *event = &buffer.event;
+
+		for (; size > 0; size -= event->size,
+		     event = (const void *)event + event->size)
+			print_event(event);
+	}
 }
 
 static int watch(int token, pid_t pid)
@@ -169,13 +212,14 @@ static int watch(int token, pid_t pid)
 
 int main(int argc, char **argv)
 {
-	__u32 groups[MAX_GROUPS], count = 0;
+	struct iommu_owner_group_ref groups[MAX_GROUPS];
+	__u32 count = 0;
 	int token, user, arg = 1;
 	pid_t pid;
 
 	for (; arg < argc && strcmp(argv[arg], "--"); arg++)
 		if (count < MAX_GROUPS)
-			groups[count++] = atoi(argv[arg]);
+			groups[count++] = find_group(argv[arg]);
 	if (!count || arg + 1 >= argc) {
 		fprintf(stderr, "usage: %s GROUP... -- COMMAND...\n", argv[0]);
 		return 2;

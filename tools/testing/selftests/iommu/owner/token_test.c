@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -21,40 +23,55 @@
 #define OFFSET_IS(_type, _member, _offset) \
 	static_assert(offsetof(struct _type, _member) == (_offset), #_member)
 
+SIZE_IS(iommu_owner_query, 40);
+OFFSET_IS(iommu_owner_query, command, 8);
+OFFSET_IS(iommu_owner_query, out_features, 16);
+OFFSET_IS(iommu_owner_query, out_rights, 24);
+OFFSET_IS(iommu_owner_query, out_command_flags, 36);
 SIZE_IS(iommu_owner_create, 48);
 OFFSET_IS(iommu_owner_create, rights, 8);
 OFFSET_IS(iommu_owner_create, out_fd, 12);
 OFFSET_IS(iommu_owner_create, name, 16);
 SIZE_IS(iommu_owner_get_token, 16);
 OFFSET_IS(iommu_owner_get_token, out_fd, 12);
+SIZE_IS(iommu_owner_group_ref, 16);
+OFFSET_IS(iommu_owner_group_ref, group, 8);
 SIZE_IS(iommu_owner_group_info, 32);
 OFFSET_IS(iommu_owner_group_info, group, 8);
 OFFSET_IS(iommu_owner_group_info, devices, 24);
-SIZE_IS(iommu_owner_device_info, 104);
-OFFSET_IS(iommu_owner_device_info, device, 8);
-OFFSET_IS(iommu_owner_device_info, driver, 72);
-SIZE_IS(iommu_owner_get_info, 88);
+SIZE_IS(iommu_owner_device_info, 112);
+OFFSET_IS(iommu_owner_device_info, flags, 8);
+OFFSET_IS(iommu_owner_device_info, device, 16);
+OFFSET_IS(iommu_owner_device_info, driver, 80);
+SIZE_IS(iommu_owner_get_info, 96);
 OFFSET_IS(iommu_owner_get_info, out_sequence, 16);
-OFFSET_IS(iommu_owner_get_info, out_claims, 24);
-OFFSET_IS(iommu_owner_get_info, groups, 32);
-OFFSET_IS(iommu_owner_get_info, nr_devices, 40);
-OFFSET_IS(iommu_owner_get_info, devices, 48);
-OFFSET_IS(iommu_owner_get_info, out_name, 56);
+OFFSET_IS(iommu_owner_get_info, groups, 24);
+OFFSET_IS(iommu_owner_get_info, devices, 32);
+OFFSET_IS(iommu_owner_get_info, nr_groups, 40);
+OFFSET_IS(iommu_owner_get_info, nr_devices, 48);
+OFFSET_IS(iommu_owner_get_info, out_claims, 56);
+OFFSET_IS(iommu_owner_get_info, out_name, 64);
 SIZE_IS(iommu_owner_dup, 16);
-SIZE_IS(iommu_owner_check, 40);
-OFFSET_IS(iommu_owner_check, groups, 16);
-OFFSET_IS(iommu_owner_check, blockers, 24);
-OFFSET_IS(iommu_owner_check, out_group, 32);
-SIZE_IS(iommu_owner_reserve, 24);
-OFFSET_IS(iommu_owner_reserve, groups, 16);
-SIZE_IS(iommu_owner_release, 24);
-OFFSET_IS(iommu_owner_release, groups, 16);
+SIZE_IS(iommu_owner_check, 48);
+OFFSET_IS(iommu_owner_check, groups, 8);
+OFFSET_IS(iommu_owner_check, blockers, 16);
+OFFSET_IS(iommu_owner_check, nr_groups, 24);
+OFFSET_IS(iommu_owner_check, nr_blockers, 32);
+OFFSET_IS(iommu_owner_check, out_group, 40);
+SIZE_IS(iommu_owner_reserve, 32);
+OFFSET_IS(iommu_owner_reserve, groups, 8);
+OFFSET_IS(iommu_owner_reserve, out_group, 24);
+SIZE_IS(iommu_owner_release, 32);
+OFFSET_IS(iommu_owner_release, groups, 8);
+OFFSET_IS(iommu_owner_release, out_group, 24);
 SIZE_IS(iommu_owner_revoke, 8);
 SIZE_IS(iommu_owner_use, 16);
-SIZE_IS(iommu_owner_event, 168);
-OFFSET_IS(iommu_owner_event, generation, 16);
-OFFSET_IS(iommu_owner_event, group, 28);
-OFFSET_IS(iommu_owner_event, lost, 44);
+SIZE_IS(iommu_owner_event, 192);
+OFFSET_IS(iommu_owner_event, sequence, 8);
+OFFSET_IS(iommu_owner_event, generation, 24);
+OFFSET_IS(iommu_owner_event, group, 32);
+OFFSET_IS(iommu_owner_event, lost, 48);
+OFFSET_IS(iommu_owner_event, pid, 52);
 OFFSET_IS(iommu_owner_event, comm, 56);
 OFFSET_IS(iommu_owner_event, driver, 72);
 OFFSET_IS(iommu_owner_event, device, 104);
@@ -62,22 +79,6 @@ OFFSET_IS(iommu_owner_event, device, 104);
 static int create(__u32 rights)
 {
 	return token_create("token-test", rights);
-}
-
-static int check(int token, const __u32 *groups, __u32 count,
-		 struct iommu_owner_device_info *blockers, __u32 *room)
-{
-	struct iommu_owner_check cmd = {
-		.size = sizeof(cmd),
-		.nr_groups = count,
-		.groups = (uintptr_t)groups,
-		.nr_blockers = *room,
-		.blockers = (uintptr_t)blockers,
-	};
-	int ret = call(token, IOMMU_OWNER_CHECK, &cmd);
-
-	*room = cmd.nr_blockers;
-	return ret;
 }
 
 static int get_info(int token, struct iommu_owner_get_info *info)
@@ -214,6 +215,70 @@ static const struct {
 	  IOMMU_OWNER_RIGHT_CLAIM },
 };
 
+TEST_F(token, query)
+{
+	struct {
+		struct iommu_owner_query q;
+		__u64 tail;
+	} longer = { .q.size = sizeof(longer) };
+	struct iommu_owner_query q = {
+		.size = sizeof(q), .command = IOMMU_OWNER_CMD_RELEASE,
+	};
+	int token;
+
+	ASSERT_EQ(0, call(self->device, IOMMU_OWNER_QUERY, &q));
+	EXPECT_EQ(IOMMU_OWNER_VERSION, q.out_version);
+	EXPECT_EQ(ALL_RIGHTS, q.out_rights);
+	EXPECT_EQ(IOMMU_OWNER_RELEASE_ALL, q.out_command_flags);
+	EXPECT_LT(IOMMU_OWNER_EVENT_DEVICE_REMOVED, q.out_event_types);
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		q.command = _IOC_NR(ops[i].request);
+		ASSERT_EQ(0, call(self->device, IOMMU_OWNER_QUERY, &q));
+		EXPECT_EQ(ops[i].size, q.out_command_size);
+	}
+	q.command = 0x7f;
+	EXPECT_EQ(0, call(self->device, IOMMU_OWNER_QUERY, &q));
+	EXPECT_EQ(0, q.out_command_size);
+
+	/* What a right says is known is known, and nothing else */
+	token = create(q.out_rights);
+	EXPECT_LE(0, token);
+	close(token);
+	EXPECT_EQ(-EOPNOTSUPP, create(q.out_rights + 1));
+
+	q.flags = 1;
+	EXPECT_EQ(-EOPNOTSUPP, call(self->device, IOMMU_OWNER_QUERY, &q));
+	q.flags = 0;
+	q.size--;
+	EXPECT_EQ(-EINVAL, call(self->device, IOMMU_OWNER_QUERY, &q));
+	EXPECT_EQ(0, call(self->device, IOMMU_OWNER_QUERY, &longer));
+	longer.tail = 1;
+	EXPECT_EQ(-E2BIG, call(self->device, IOMMU_OWNER_QUERY, &longer));
+	EXPECT_EQ(-EFAULT, call(self->device, IOMMU_OWNER_QUERY, NULL));
+}
+
+TEST_F(token, limit)
+{
+	const unsigned int max = IOMMU_OWNER_TOKENS_MAX;
+	struct rlimit limit = { .rlim_cur = max + 64, .rlim_max = max + 64 };
+	int *tokens = calloc(max, sizeof(*tokens));
+
+	ASSERT_NE(NULL, tokens);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	tokens[0] = create(ALL_RIGHTS);
+	for (unsigned int i = 1; i < max; i++) {
+		tokens[i] = token_dup(tokens[0], ALL_RIGHTS);
+		ASSERT_LE(0, tokens[i]);
+	}
+	EXPECT_EQ(-ENOSPC, token_dup(tokens[0], ALL_RIGHTS));
+	close(tokens[max - 1]);
+	tokens[max - 1] = token_dup(tokens[0], ALL_RIGHTS);
+	EXPECT_LE(0, tokens[max - 1]);
+	for (unsigned int i = 0; i < max; i++)
+		close(tokens[i]);
+	free(tokens);
+}
+
 TEST_F(token, structures)
 {
 	int token = create(ALL_RIGHTS);
@@ -297,7 +362,7 @@ TEST_F(token, revoked)
 	EXPECT_EQ(0, token_revoke(token));
 	EXPECT_EQ(0, token_revoke(other));
 	EXPECT_EQ(-ESTALE, token_dup(other, ALL_RIGHTS));
-	EXPECT_EQ(-ESTALE, check(other, &group, 1, NULL, &room));
+	EXPECT_EQ(-ESTALE, token_check(other, &group, 1, NULL, &room));
 	EXPECT_EQ(-ESTALE, token_reserve(other, group));
 	EXPECT_EQ(-ESTALE, token_release(other, NULL, 0));
 	EXPECT_EQ(-ESTALE, token_use(other, -1));
@@ -349,14 +414,14 @@ TEST_F(reserve, check_names_blockers)
 	struct iommu_owner_device_info blockers[4] = {};
 	__u32 room = 0, none = 0x7fffffff;
 
-	EXPECT_EQ(0, check(self->token, &self->group, 1, NULL, &room));
+	EXPECT_EQ(0, token_check(self->token, &self->group, 1, NULL, &room));
 	EXPECT_EQ(0, room);
 	ASSERT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
 	ASSERT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
-	EXPECT_EQ(-EMSGSIZE, check(self->token, &self->group, 1, NULL, &room));
+	EXPECT_EQ(-EMSGSIZE, token_check(self->token, &self->group, 1, NULL, &room));
 	EXPECT_EQ(2, room);
 	room = 4;
-	ASSERT_EQ(0, check(self->token, &self->group, 1, blockers, &room));
+	ASSERT_EQ(0, token_check(self->token, &self->group, 1, blockers, &room));
 	ASSERT_EQ(2, room);
 	for (int i = 0; i < 2; i++) {
 		bool is_nic = !strcmp((char *)blockers[i].device,
@@ -369,7 +434,7 @@ TEST_F(reserve, check_names_blockers)
 		EXPECT_EQ(self->group, blockers[i].group);
 		EXPECT_EQ(IOMMU_OWNER_STATE_KERNEL, blockers[i].state);
 	}
-	EXPECT_EQ(-ENODEV, check(self->token, &none, 1, blockers, &room));
+	EXPECT_EQ(-ENODEV, token_check(self->token, &none, 1, blockers, &room));
 }
 
 TEST_F(reserve, check_names_other_owner)
@@ -380,7 +445,7 @@ TEST_F(reserve, check_names_other_owner)
 
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, token_reserve(other, self->group));
-	ASSERT_EQ(0, check(self->token, &self->group, 1, &blocker, &room));
+	ASSERT_EQ(0, token_check(self->token, &self->group, 1, &blocker, &room));
 	ASSERT_EQ(1, room);
 	EXPECT_EQ(IOMMU_OWNER_STATE_RESERVED, blocker.state);
 	EXPECT_EQ(0, blocker.device[0]);
@@ -456,7 +521,9 @@ TEST_F(reserve, info_lists_devices)
 	EXPECT_EQ(1, info.nr_groups);
 	ASSERT_GE(8, info.nr_devices);
 	info.groups = (uintptr_t)&group;
+	info.group_size = sizeof(group);
 	info.devices = (uintptr_t)devices;
+	info.device_size = sizeof(devices[0]);
 	ASSERT_EQ(0, call(self->token, IOMMU_OWNER_GET_INFO, &info));
 	EXPECT_EQ(self->group, group.group);
 	EXPECT_EQ(IOMMU_OWNER_STATE_RESERVED, group.state);
@@ -470,6 +537,173 @@ TEST_F(reserve, info_lists_devices)
 		EXPECT_STREQ(USER_DRIVER, (char *)devices[i].driver);
 	}
 	EXPECT_TRUE(seen);
+}
+
+/* Without TAKE a token keeps groups of the owner, but acquires none. */
+TEST_F(reserve, needs_take)
+{
+	int token = token_dup(self->token,
+			      ALL_RIGHTS & ~IOMMU_OWNER_RIGHT_TAKE);
+
+	ASSERT_LE(0, token);
+	EXPECT_EQ(-EPERM, token_reserve(token, self->group));
+	EXPECT_TRUE(state_is(self->group, "kernel"));
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
+	EXPECT_EQ(0, token_reserve(token, self->group));
+	close(token);
+}
+
+/* No file gives TAKE, whatever it claims with. */
+TEST_F(reserve, no_take_from_files)
+{
+	struct vfio vfio;
+
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	ASSERT_EQ(0, vfio_open(&vfio, PATH_CONTAINER, &self->edu));
+	EXPECT_EQ(-EPERM, token_of(vfio.group, ALL_RIGHTS));
+	ASSERT_EQ(0, token_use(self->token, vfio.group));
+	EXPECT_EQ(-EPERM, token_of(vfio.group, IOMMU_OWNER_RIGHT_TAKE));
+	vfio_close(&vfio);
+}
+
+static int reserve_ref(int token, __u32 group, __u64 generation)
+{
+	struct iommu_owner_group_ref ref = {
+		.group = group, .generation = generation,
+	};
+	struct iommu_owner_reserve cmd = {
+		.size = sizeof(cmd), .nr_groups = 1, .group_size = sizeof(ref),
+		.groups = (uintptr_t)&ref,
+	};
+
+	return call(token, IOMMU_OWNER_RESERVE, &cmd);
+}
+
+TEST_F(reserve, generation)
+{
+	__u64 seen = generation(self->group);
+
+	EXPECT_EQ(-ESTALE, reserve_ref(self->token, self->group, 1ULL << 60));
+	EXPECT_TRUE(state_is(self->group, "kernel"));
+	/* Changes meanwhile do not matter: it is the same group */
+	ASSERT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
+	ASSERT_EQ(0, driver_unbind(&self->nic));
+	EXPECT_NE(seen, generation(self->group));
+	EXPECT_EQ(0, reserve_ref(self->token, self->group, seen));
+	EXPECT_TRUE(state_is(self->group, "reserved"));
+}
+
+/* Elements of a newer program, and room for some of them only */
+TEST_F(reserve, element_sizes)
+{
+	struct {
+		struct iommu_owner_device_info info;
+		__u64 tail;
+	} blockers[2];
+	struct {
+		struct iommu_owner_group_ref ref;
+		__u64 tail;
+	} group = { .ref.group = self->group };
+	struct iommu_owner_check cmd = {
+		.size = sizeof(cmd), .nr_groups = 1, .nr_blockers = 1,
+		.groups = (uintptr_t)&group, .group_size = sizeof(group),
+		.blockers = (uintptr_t)blockers,
+		.blocker_size = sizeof(blockers[0]),
+	};
+
+	ASSERT_EQ(0, driver_bind(&self->nic, NIC_DRIVER));
+	ASSERT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+	memset(blockers, 0xff, sizeof(blockers));
+	EXPECT_EQ(-EMSGSIZE, call(self->token, IOMMU_OWNER_CHECK, &cmd));
+	EXPECT_EQ(2, cmd.nr_blockers);
+	EXPECT_EQ(self->group, blockers[0].info.group);
+	EXPECT_EQ(0, blockers[0].tail);
+	EXPECT_EQ(0xffffffff, blockers[1].info.group);
+	EXPECT_EQ(0, call(self->token, IOMMU_OWNER_CHECK, &cmd));
+	EXPECT_EQ(self->group, blockers[1].info.group);
+	EXPECT_EQ(0, blockers[1].tail);
+
+	group.tail = 1;
+	EXPECT_EQ(-E2BIG, call(self->token, IOMMU_OWNER_CHECK, &cmd));
+	group.tail = 0;
+	cmd.group_size = sizeof(group.ref) - 1;
+	EXPECT_EQ(-EINVAL, call(self->token, IOMMU_OWNER_CHECK, &cmd));
+	cmd.group_size = sizeof(group.ref);
+	cmd.blocker_size = sizeof(blockers[0].info) - 1;
+	EXPECT_EQ(-EINVAL, call(self->token, IOMMU_OWNER_CHECK, &cmd));
+}
+
+/* Read the event of @token in a pid namespace of its own; what is its pid? */
+static int read_in_namespace(int token)
+{
+	struct iommu_owner_event event = {};
+	int status;
+	pid_t pid = fork();
+
+	if (pid) {
+		waitpid(pid, &status, 0);
+		return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	}
+	if (unshare(CLONE_NEWPID))
+		_exit(100);
+	pid = fork();
+	if (pid) {
+		waitpid(pid, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 101);
+	}
+	if (read(token, &event, RECORD) != RECORD)
+		_exit(102);
+	_exit(event.pid);
+}
+
+/* The first process of a pid namespace reserves. */
+static int reserve_in_namespace(int token, __u32 group)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid) {
+		waitpid(pid, &status, 0);
+		return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	}
+	if (unshare(CLONE_NEWPID))
+		_exit(100);
+	pid = fork();
+	if (!pid) {
+		struct iommu_owner_event event = {};
+
+		if (token_reserve(token, group))
+			_exit(101);
+		if (read(token, &event, RECORD) != RECORD)
+			_exit(102);
+		_exit(event.pid);
+	}
+	waitpid(pid, &status, 0);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 103);
+}
+
+TEST_F(reserve, pid_namespace)
+{
+	int other = token_dup(self->token, ALL_RIGHTS);
+	struct iommu_owner_event event;
+
+	ASSERT_LE(0, other);
+	/* Of this process, which the namespace of the reader does not have */
+	ASSERT_EQ(0, token_reserve(self->token, self->group));
+	EXPECT_EQ(0, read_in_namespace(self->token));
+	ASSERT_EQ(RECORD, read_events(other, &event, RECORD));
+	EXPECT_EQ(getpid(), event.pid);
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	ASSERT_EQ(RECORD, read_events(self->token, &event, RECORD));
+	ASSERT_EQ(RECORD, read_events(other, &event, RECORD));
+
+	/* Of the first process there, which has another number here */
+	EXPECT_EQ(1, reserve_in_namespace(self->token, self->group));
+	ASSERT_EQ(RECORD, read_events(other, &event, RECORD));
+	EXPECT_EQ(IOMMU_OWNER_EVENT_CLAIMED, event.type);
+	EXPECT_LT(1, event.pid);
+	EXPECT_NE(getpid(), event.pid);
+	close(other);
 }
 
 /* Whoever has the token last, and however it goes */
@@ -624,6 +858,9 @@ TEST_F(reserve, revoke)
 	EXPECT_EQ(IOMMU_OWNER_EVENT_REVOKED, events[1].type);
 	EXPECT_EQ(IOMMU_OWNER_EVENT_ENDED, events[2].type);
 	EXPECT_EQ(IOMMU_OWNER_REASON_REVOKED, events[2].reason);
+	EXPECT_EQ(IOMMU_OWNER_STATE_KERNEL, events[2].state);
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(RECORD, events[i].size);
 	EXPECT_LE(events[0].time, events[2].time);
 	EXPECT_EQ(0, read_events(self->token, events, sizeof(events)));
 }
@@ -809,6 +1046,7 @@ TEST_F(reserve, overflow_is_told)
 	EXPECT_EQ(0, get_info(self->token, &info));
 	EXPECT_EQ(200, info.out_sequence);
 	while (read_events(self->token, &event, RECORD) == RECORD) {
+		EXPECT_EQ(RECORD, event.size);
 		if (event.type == IOMMU_OWNER_EVENT_LOST) {
 			EXPECT_EQ(next + event.lost - 1, event.sequence);
 			lost += event.lost;

@@ -377,7 +377,7 @@ static void be_revoked(void)
 
 	if (!try_open(&vfio, &pdev) && claim(&vfio, &pdev)) {
 		ret = chance(50) ? vfio.device : claimer(&vfio);
-		token = note(OP_GET_TOKEN, token_of(ret, ALL_RIGHTS));
+		token = note(OP_GET_TOKEN, token_of(ret, FILE_RIGHTS));
 		if (token >= 0) {
 			if (chance(30))
 				note(OP_RESERVE, token_reserve(token, pdev.group));
@@ -404,7 +404,9 @@ static int look(int token)
 	struct iommu_owner_get_info info = {
 		.size = sizeof(info),
 		.nr_groups = draw(5), .groups = (uintptr_t)groups,
+		.group_size = sizeof(groups[0]),
 		.nr_devices = draw(9), .devices = (uintptr_t)dev,
+		.device_size = sizeof(dev[0]),
 	};
 
 	return call(token, IOMMU_OWNER_GET_INFO, &info);
@@ -413,13 +415,9 @@ static int look(int token)
 static int check(int token, __u32 *ids, unsigned int n)
 {
 	struct iommu_owner_device_info dev[8];
-	struct iommu_owner_check cmd = {
-		.size = sizeof(cmd),
-		.nr_groups = n, .groups = (uintptr_t)ids,
-		.nr_blockers = draw(9), .blockers = (uintptr_t)dev,
-	};
+	__u32 room = draw(9);
 
-	return call(token, IOMMU_OWNER_CHECK, &cmd);
+	return token_check(token, ids, n, dev, &room);
 }
 
 static int read_events(int token)
@@ -616,7 +614,7 @@ static void run_vms(void)
 		if (chance(50))
 			note(OP_VM_ADD, vm_add(&vm[draw(2)], fd));
 		if (claim(&vfio, &pdev)) {
-			token = note(OP_GET_TOKEN, token_of(fd, ALL_RIGHTS));
+			token = note(OP_GET_TOKEN, token_of(fd, FILE_RIGHTS));
 			for (unsigned int i = draw(8); i; i--) {
 				int file[] = { fd, vfio.device, token };
 

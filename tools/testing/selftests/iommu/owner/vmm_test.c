@@ -146,7 +146,7 @@ TEST_F(vmm, no_rights_are_gained)
 
 	ASSERT_LE(0, vmm);
 	ASSERT_EQ(0, start_with(&self->vfio, variant->path, &self->edu, vmm));
-	EXPECT_EQ(-EPERM, token_of(self->vfio.device, ALL_RIGHTS));
+	EXPECT_EQ(-EPERM, token_of(self->vfio.device, FILE_RIGHTS));
 	EXPECT_EQ(-EPERM, token_of(self->vfio.device,
 				   IOMMU_OWNER_RIGHT_REVOKE));
 	EXPECT_EQ(-EPERM, token_of(claimer(&self->vfio),
@@ -366,7 +366,7 @@ TEST_F(vmm, vm_outlives_the_ownership)
 		SKIP(return, NO_KVM);
 	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
 	ASSERT_EQ(0, vm_add(&self->vm[0], claimer(&self->vfio)));
-	token = token_of(self->vfio.device, ALL_RIGHTS);
+	token = token_of(self->vfio.device, FILE_RIGHTS);
 	ASSERT_LE(0, token);
 	ASSERT_EQ(0, token_revoke(token));
 	close(token);
