@@ -76,6 +76,7 @@ int iommu_owner_events_alloc(struct iommu_owner *owner)
 	INIT_WORK(&ring->wake, event_wake_work);
 	scoped_guard(spinlock, &owner->lock) {
 		if (!owner->ring) {
+			/* Found without the lock, it is initialised */
 			smp_store_release(&owner->ring, ring);
 			return 0;
 		}

@@ -10,7 +10,6 @@
  * and it is inside the lock of the device, which does. So their names are read
  * afterwards, and the look is repeated if the group has changed meanwhile.
  */
-#include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/device.h>
 #include <linux/sched/signal.h>
@@ -56,9 +55,7 @@ static int inspect_check_size(const struct inspect *inspect)
 {
 	if (!inspect->room)
 		return 0;
-	return iommu_owner_check_element(inspect->size,
-					 offsetofend(struct iommu_owner_device_info,
-						     __reserved));
+	return iommu_owner_check_element(inspect->size, TOKEN_DEVICE_SIZE);
 }
 
 static struct inspect_entry *inspect_add(struct inspect *inspect,
@@ -90,11 +87,11 @@ static void inspect_add_device(struct inspect *inspect,
 }
 
 /*
- * Whoever holds the lock may wait for this very task: an unbind of vfio-pci
- * waits until its files are closed.
+ * Do not wait: the task that has the lock may wait for this one. An unbind of
+ * vfio-pci waits until its files are closed.
  */
-VISIBLE_IF_KUNIT void iommu_owner_driver_name(struct device *dev,
-					      struct iommu_owner_device_info *info)
+static void inspect_driver(struct device *dev,
+			   struct iommu_owner_device_info *info)
 {
 	if (!device_trylock(dev)) {
 		info->flags |= IOMMU_OWNER_DEVICE_LOCKED;
@@ -104,7 +101,6 @@ VISIBLE_IF_KUNIT void iommu_owner_driver_name(struct device *dev,
 		strscpy(info->driver, dev->driver->name);
 	device_unlock(dev);
 }
-EXPORT_SYMBOL_IF_KUNIT(iommu_owner_driver_name);
 
 static void inspect_name_drivers(struct inspect *inspect)
 {
@@ -115,7 +111,7 @@ static void inspect_name_drivers(struct inspect *inspect)
 
 		if (!entry->dev)
 			continue;
-		iommu_owner_driver_name(entry->dev, &entry->info);
+		inspect_driver(entry->dev, &entry->info);
 		put_device(entry->dev);
 	}
 }
@@ -209,7 +205,7 @@ static void inspect_look(struct inspect *inspect, struct iommu_group *group,
 }
 
 static void inspect_owner(struct iommu_owner_token *token,
-			   struct iommu_owner_get_info *info)
+			  struct iommu_owner_get_info *info)
 {
 	struct iommu_owner *owner = token->owner;
 
@@ -268,8 +264,7 @@ int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd)
 	ret = inspect_check_size(&devices);
 	if (!ret && info->nr_groups)
 		ret = iommu_owner_check_element(info->group_size,
-						offsetofend(struct iommu_owner_group_info,
-							    __reserved));
+						TOKEN_GROUP_SIZE);
 	if (ret)
 		return ret;
 
@@ -285,8 +280,8 @@ int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd)
 }
 
 /*
- * inspect_group(): what blocks a claim by the owner @data. A driver that does is
- * recorded under the mutex of the group, and stays for as long.
+ * inspect_group(): what blocks a claim by the owner @data. A driver that does
+ * is recorded under the mutex of the group, and stays for as long.
  */
 static void inspect_blockers(struct inspect *inspect, struct iommu_group *group,
 			     void *data)

@@ -24,9 +24,7 @@ int iommu_owner_copy_groups(struct iommu_owner_group_ref **groups, u64 from,
 
 	if (!count || count > IOMMU_OWNER_GROUPS_MAX)
 		return -EINVAL;
-	ret = iommu_owner_check_element(size,
-					offsetofend(struct iommu_owner_group_ref,
-						    __reserved));
+	ret = iommu_owner_check_element(size, TOKEN_REF_SIZE);
 	if (ret)
 		return ret;
 	copy = kvmalloc_array(count, sizeof(*copy), GFP_KERNEL_ACCOUNT);

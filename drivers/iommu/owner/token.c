@@ -3,8 +3,8 @@
  * Tokens: files that refer to an owner, with rights
  *
  * A token is made by /dev/iommu-owner together with its owner, from a file that
- * stands for an owner, or from another token. It is a capability: the file gives
- * the rights, not the user. Rights only ever get fewer on the way.
+ * stands for an owner, or from another token. It is a capability: the file
+ * gives the rights, not the user. Rights only ever get fewer on the way.
  *
  * A token keeps its owner, and nothing that the owner has keeps a token. What
  * the owner has claimed stays with who claimed it. What it has reserved goes
@@ -379,10 +379,12 @@ static const struct token_op token_ops[] = {
 			 struct iommu_owner_check, __reserved, INSPECT, false),
 	[IOMMU_OWNER_CMD_RESERVE] =
 		TOKEN_OP(IOMMU_OWNER_RESERVE, iommu_owner_cmd_reserve,
-			 struct iommu_owner_reserve, __reserved, RESERVE, false),
+			 struct iommu_owner_reserve, __reserved, RESERVE,
+			 false),
 	[IOMMU_OWNER_CMD_RELEASE] =
 		TOKEN_OP(IOMMU_OWNER_RELEASE, iommu_owner_cmd_release,
-			 struct iommu_owner_release, __reserved, RESERVE, false),
+			 struct iommu_owner_release, __reserved, RESERVE,
+			 false),
 	[IOMMU_OWNER_CMD_REVOKE] =
 		TOKEN_OP(IOMMU_OWNER_REVOKE, cmd_revoke,
 			 struct iommu_owner_revoke, flags, REVOKE, true),

@@ -8,6 +8,11 @@
 
 #include "owner.h"
 
+/* Sizes of the elements of arrays when they were introduced */
+#define TOKEN_REF_SIZE	offsetofend(struct iommu_owner_group_ref, __reserved)
+#define TOKEN_GROUP_SIZE offsetofend(struct iommu_owner_group_info, __reserved)
+#define TOKEN_DEVICE_SIZE offsetofend(struct iommu_owner_device_info, driver)
+
 /* Events of an owner that its tokens can still read */
 #define TOKEN_EVENTS	128
 
@@ -71,10 +76,6 @@ int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd);
 void iommu_owner_unreserve_all(struct iommu_owner *owner);
 
 /* inspect.c */
-#if IS_ENABLED(CONFIG_KUNIT)
-void iommu_owner_driver_name(struct device *dev,
-			     struct iommu_owner_device_info *info);
-#endif
 int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd);
 int iommu_owner_cmd_check(struct iommu_owner_cmd *cmd);
 

@@ -238,5 +238,4 @@ void iommu_owner_notify_claim(struct iommu_owner *owner,
 		watch_put(watch);
 	}
 	spin_unlock(&owner->lock);
-	iommu_owner_events_wake(owner);
 }

@@ -851,6 +851,19 @@ const char *mock_quarantine(struct iommu_group *group)
 	return snapshot(group).quarantine;
 }
 
+/* Can the mutex of @group be locked? Another task may have it for a moment. */
+bool mock_group_is_locked(struct iommu_group *group)
+{
+	for (int i = 0; i < 500; i++) {
+		if (mutex_trylock(&group->mutex)) {
+			mutex_unlock(&group->mutex);
+			return false;
+		}
+		msleep(20);
+	}
+	return true;
+}
+
 /* Before and after each test */
 
 /* Once there was a warning, the taint flag tells nothing of the next one. */

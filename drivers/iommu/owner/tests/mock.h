@@ -169,6 +169,7 @@ bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev);
 struct mock_owner *mock_owner(struct kunit *test, const char *name);
 void mock_owner_put(struct mock_owner *mowner);
 void mock_let_retry(struct kunit *test);
+bool mock_group_is_locked(struct iommu_group *group);
 bool mock_released(struct mock_owner *mowner);
 
 struct iommu_domain *mock_paging_domain(struct kunit *test,

@@ -395,7 +395,7 @@ static void all_is_refused(struct mock_device *mdev)
 	struct intruder *in = mdev->data;
 	struct iommu_group *group = mdev->group;
 
-	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&group->mutex));
+	KUNIT_EXPECT_FALSE(test, mock_group_is_locked(group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_clear_quarantine(group));
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			iommu_owner_claim_group(in->owner, group));

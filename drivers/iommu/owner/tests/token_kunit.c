@@ -563,6 +563,7 @@ static void token_recycled_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOENT, ret[2]);
 
 	mock_device_del(s.mdev[0]);
+	iommu_owner_flush_uevent(s.mdev[0]->group);
 	iommu_group_put(s.mdev[0]->group);
 	s.mdev[0]->group = NULL;
 	next = mock_device(test, NULL);

@@ -20,7 +20,7 @@ static int see_end(struct iommu_owner_watch *watch,
 	atomic_inc(&w->ended);
 	w->end = *end;
 	diary_note(w->diary, w->letter);
-	if (w->group && mutex_is_locked(&w->group->mutex))
+	if (w->group && mock_group_is_locked(w->group))
 		w->locked = true;
 	if (w->on_end)
 		w->on_end(w);
@@ -37,7 +37,7 @@ static void see_claim(struct iommu_owner_watch *watch)
 	struct watcher *w = container_of(watch, struct watcher, watch);
 
 	atomic_inc(&w->claimed);
-	if (w->group && mutex_is_locked(&w->group->mutex))
+	if (w->group && mock_group_is_locked(w->group))
 		w->locked = true;
 }
 
