@@ -304,13 +304,13 @@ static int write_devmem(const struct pdev *pdev)
 }
 
 /*
- * @stock_locked: stock refuses it under lockdown, whatever the device
+ * @locked: refused under lockdown, whatever the device
  * @stock_bound: what stock says if the device has a driver
  */
 static const struct way {
 	const char *name;
 	int (*go)(const struct pdev *pdev);
-	bool stock_locked;
+	bool locked;
 	int stock_bound;
 } ways[] = {
 	{ "config", write_config, true },
@@ -322,7 +322,7 @@ static const struct way {
 	{ "resourceN_wc mmap", map_resource_wc, true },
 	{ "resourceN read", read_io },
 	{ "resourceN write", write_io, true },
-	{ "resourceN_resize", resize, false, -EBUSY },
+	{ "resourceN_resize", resize, true, -EBUSY },
 	{ "rom write", enable_rom },
 	{ "rom read", read_rom },
 	{ "reset", reset },
@@ -339,7 +339,7 @@ enum state { UNOWNED, OWNED, RESERVED, QUARANTINED };
 static int expected(const struct way *way, enum state state, const char *mode,
 		    bool locked)
 {
-	if (locked && (way->stock_locked || state != UNOWNED))
+	if (locked && (way->locked || state != UNOWNED))
 		return -EPERM;
 	if (state != UNOWNED && !strcmp(mode, "enforce"))
 		return -EBUSY;
