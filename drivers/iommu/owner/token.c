@@ -127,52 +127,6 @@ static const struct file_operations token_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-static int copy_cmd(struct iommu_owner_cmd *cmd, size_t known_size,
-		    size_t min_size)
-{
-	if (get_user(cmd->size, (u32 __user *)cmd->arg))
-		return -EFAULT;
-	if (cmd->size < min_size)
-		return -EINVAL;
-	if (cmd->size > PAGE_SIZE)
-		return -E2BIG;
-	return copy_struct_from_user(cmd->buf, known_size, cmd->arg, cmd->size);
-}
-
-/* Is @size, of the elements of an array of the caller, possible? */
-int iommu_owner_check_element(size_t size, size_t min_size)
-{
-	if (size < min_size)
-		return -EINVAL;
-	return size > PAGE_SIZE ? -E2BIG : 0;
-}
-
-/*
- * Write element number @index of @array, whose elements have @size bytes for
- * the caller.
- */
-int iommu_owner_put_element(u64 array, u32 index, size_t size,
-			    const void *element, size_t known_size)
-{
-	void __user *to = u64_to_user_ptr(array) + (size_t)index * size;
-	size_t common = min(size, known_size);
-
-	if (copy_to_user(to, element, common) ||
-	    clear_user(to + common, size - common))
-		return -EFAULT;
-	return 0;
-}
-
-/* Give the caller as much of the answer as it knows of. */
-int iommu_owner_cmd_respond(const struct iommu_owner_cmd *cmd,
-			    size_t known_size)
-{
-	if (copy_to_user(cmd->arg, cmd->buf,
-			 min_t(size_t, cmd->size, known_size)))
-		return -EFAULT;
-	return 0;
-}
-
 static int check_rights(u32 rights)
 {
 	if (rights & ~IOMMU_OWNER_RIGHTS_ALL)
@@ -263,7 +217,7 @@ int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
 	u32 allowed = 0;
 	int ret;
 
-	ret = copy_cmd(&cmd, sizeof(get),
+	ret = iommu_owner_cmd_copy(&cmd, sizeof(get),
 		       offsetofend(struct iommu_owner_get_token, out_fd));
 	if (ret)
 		return ret;
@@ -411,7 +365,7 @@ long iommu_owner_token_ioctl(struct iommu_owner_token *token, unsigned int nr,
 	op = &token_ops[index];
 	if (!op->execute || op->nr != nr)
 		return -ENOTTY;
-	ret = copy_cmd(&cmd, op->size, op->min_size);
+	ret = iommu_owner_cmd_copy(&cmd, op->size, op->min_size);
 	if (ret)
 		return ret;
 	if (!(token->rights & op->right))
@@ -494,7 +448,7 @@ static int create(void __user *arg)
 	struct iommu_owner_cmd cmd = { .arg = arg, .buf = &create };
 	int ret;
 
-	ret = copy_cmd(&cmd, sizeof(create),
+	ret = iommu_owner_cmd_copy(&cmd, sizeof(create),
 		       offsetofend(struct iommu_owner_create, name));
 	if (ret)
 		return ret;
@@ -538,7 +492,7 @@ VISIBLE_IF_KUNIT int iommu_owner_query_ioctl(void __user *arg)
 	struct iommu_owner_cmd cmd = { .arg = arg, .buf = &query };
 	int ret;
 
-	ret = copy_cmd(&cmd, sizeof(query),
+	ret = iommu_owner_cmd_copy(&cmd, sizeof(query),
 		       offsetofend(struct iommu_owner_query,
 				   out_command_flags));
 	if (ret)

@@ -48,12 +48,16 @@ struct iommu_owner_cmd {
 	void *buf;
 };
 
-/* token.c */
+/* cmd.c */
+int iommu_owner_cmd_copy(struct iommu_owner_cmd *cmd, size_t known_size,
+			 size_t min_size);
 int iommu_owner_cmd_respond(const struct iommu_owner_cmd *cmd,
 			    size_t known_size);
 int iommu_owner_check_element(size_t size, size_t min_size);
 int iommu_owner_put_element(u64 array, u32 index, size_t size,
 			    const void *element, size_t known_size);
+
+/* token.c */
 struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
 						  u32 rights);
 void iommu_owner_token_open(struct iommu_owner_token *token);
