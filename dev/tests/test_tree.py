@@ -51,7 +51,7 @@ class TreeTest(unittest.TestCase):
         (self.repo / "dev").mkdir(parents=True)
         shutil.copytree(DEV / "tree", self.repo / "dev/tree",
                         ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("tree.py", "step"):
+        for name in ("tree.py", "step", "settings", "shared.py"):
             shutil.copy(DEV / name, self.repo / "dev" / name)
         put(self.repo, {".gitignore": "/build/\n__pycache__/\n", "patches/series": ""})
         self.sh("git", "init", "-q", cwd=self.repo)

@@ -8,15 +8,13 @@ owner/target, while it exists, what an interrupted update was about to make.
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from . import steps as series
-from .common import (DATE, IDENT, TOP, Error, Git, build_dir, git_env, ksrc, remove, say, step,
-                     write)
+from .common import DATE, IDENT, TOP, Error, Git, build_dir, ksrc, remove, say, step, write
 
 ASSEMBLED, TARGET, NEW = "refs/owner/assembled", "refs/owner/target", "refs/owner/new"
 BRANCH, BASE = "refs/heads/owner", "refs/tags/base"

@@ -9,20 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parents[2]
+import shared
+
+TOP = Path(shared.TOP)
 IDENT = "iommu-owner developers <iommu-owner@localhost>"
 DATE = 1704067200	# of the base commit; each step is one minute later
 # No child goes on when we are killed: the next call finds a quiet directory.
 TIED = ("setpriv", "--pdeathsig", "TERM")
-
-
-def compiler():
-    """CC and environment as dev/build has them: what is compiled once is found again."""
-    if not shutil.which("ccache"):
-        return "gcc", {}
-    return "ccache gcc", {"CCACHE_DIR": os.environ.get("CCACHE_DIR") or str(TOP / "build/ccache"),
-                          "CCACHE_BASEDIR": str(TOP), "CCACHE_NOHASHDIR": "1",
-                          "CCACHE_SLOPPINESS": "time_macros"}
 
 
 class Error(Exception):

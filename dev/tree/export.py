@@ -4,13 +4,14 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
+from shared import CC, CC_ENV, JOBS
+
 from . import steps as series
 from .assemble import worktree
-from .common import IDENT, TIED, TOP, Error, Git, compiler, remove, say, step, write
+from .common import IDENT, TIED, TOP, Error, Git, remove, say, step, write
 
 
 def patch_text(subject, body, diff):
@@ -168,10 +169,5 @@ def configure(source, out, flavour):
 
 def make(source, out):
     """As dev/build calls it."""
-    cc, cache = compiler()
-    env = {"KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
-           "KBUILD_BUILD_USER": "iommu-owner", "KBUILD_BUILD_HOST": "build",
-           "KBUILD_BUILD_VERSION": "1", **cache}
-    return ["env", *(f"{k}={v}" for k, v in env.items()), "nice", "make", "-s",
-            f"-j{os.environ.get('JOBS') or os.cpu_count()}", "-C", source, f"O={out}",
-            "ARCH=x86_64", f"CC={cc}"]
+    return ["env", *(f"{k}={v}" for k, v in CC_ENV.items()), "nice", "make", "-s", f"-j{JOBS}",
+            "-C", source, f"O={out}", "ARCH=x86_64", f"CC={CC}"]

@@ -203,14 +203,62 @@ class Repo:
                 path.chmod(old[1])
 
 
-def refresh(tree, to):
-    tree.ensure_base()
-    git, steps = tree.git, series.load()
-    head = tree.commits(steps)
-    edited, index = tree.edited()
-    changed = tree.edits((edited, index))
-    extra = series.find(steps, to) if to else None
+class Sorted:
+    """Where each change of the edited tree goes in this repo, and what is unclear."""
 
+    def __init__(self, tree, steps, head, extra):
+        self.tree, self.git, self.steps, self.head, self.extra = tree, tree.git, steps, head, extra
+        self.results = {s.name: dict(s.result) for s in steps if s.diff}
+        self.overlay, self.texts, self.problems = {}, {}, []
+
+    def sort(self, changed):
+        in_base = self.git.files(self.tree.base, set(changed))
+        step_of = {path: s for s in self.steps for path in s.overlay}
+        for path, (_, mode, _, blob) in sorted(changed.items()):
+            if path in step_of:
+                self.ours(path, step_of[path], mode, blob)
+            elif path in in_base:
+                self.theirs(path, in_base[path], mode, blob)
+            else:
+                self.new(path, mode, blob)
+        if self.problems:
+            raise Error("\n".join(self.problems) + "\nNothing was changed.")
+
+    def ours(self, path, s, mode, blob):
+        """A file that an overlay step brings."""
+        content = self.git.content(blob) if mode else None
+        if path == "MAINTAINERS":
+            self.overlay[path] = (maintainers(self.git, self.head, content), False)
+            return
+        self.overlay[path] = (content, mode == 0o100755)
+        if not mode:
+            self.texts[s] = re.sub(rf"^Overlay: *{re.escape(path)} *\n?", "",
+                                   self.texts.get(s, s.text), flags=re.M)
+
+    def theirs(self, path, base, mode, blob):
+        """A file of the base, which hooks change."""
+        extra = self.extra if self.extra and self.extra.diff else None
+        file = File(self.tree, path, base, self.steps, extra)
+        entry = (f"{mode:06o}", blob) if mode else None
+        for s, new in zip(file.owners[1:], file.sort(entry, self.extra, self.problems) or []):
+            self.results[s.name][path] = new
+
+    def new(self, path, mode, blob):
+        if path.split("/")[0] not in series.DIRS:
+            self.problems.append(f"{path}: new, outside of {' '.join(series.DIRS)}")
+        elif not self.extra or not self.extra.overlay:
+            self.problems.append(
+                f"{path}: new; say with which overlay step it arrives: REFRESH_TO=")
+        else:
+            self.overlay[path] = (self.git.content(blob), mode == 0o100755)
+            self.texts[self.extra] = \
+                self.texts.get(self.extra, self.extra.text).rstrip() + f"\nOverlay: {path}\n"
+
+
+def edits(tree, head, index_tree):
+    """What was edited in the tree and is not in this repo yet."""
+    git = tree.git
+    changed = tree.edits(index_tree)
     # The repo may have changed since the last assemble, but not at the same place.
     mine = git.files(head, set(changed))
     changed = {path: c for path, c in changed.items()
@@ -219,71 +267,55 @@ def refresh(tree, to):
     if both:
         raise Error("changed in this repo since the last assemble and in the tree as well:\n"
                     + "\n".join(both))
-    if not changed:
-        say("nothing to refresh")
-        return
     for path, (_, mode, _, _) in changed.items():
         if mode and mode not in (0o100644, 0o100755):
             raise Error(f"{path}: neither a plain nor an executable file")
+    return changed
 
-    in_base = git.files(tree.base, set(changed))
-    step_of = {path: s for s in steps for path in s.overlay}
-    results = {s.name: dict(s.result) for s in steps if s.diff}
-    overlay, texts, problems = {}, {}, []
-    for path, (_, mode, _, blob) in sorted(changed.items()):
-        content = git.content(blob) if mode else None
-        if path == "MAINTAINERS" and path in step_of:
-            overlay[path] = (maintainers(git, head, content), False)
-        elif path in step_of:
-            overlay[path] = (content, mode == 0o100755)
-            if not mode:
-                s = step_of[path]
-                texts[s] = re.sub(rf"^Overlay: *{re.escape(path)} *\n?", "",
-                                  texts.get(s, s.text), flags=re.M)
-        elif path in in_base:
-            file = File(tree, path, in_base[path], steps, extra if extra and extra.diff else None)
-            entry = (f"{mode:06o}", blob) if mode else None
-            for s, new in zip(file.owners[1:], file.sort(entry, extra, problems) or []):
-                results[s.name][path] = new
-        elif path.split("/")[0] not in series.DIRS:
-            problems.append(f"{path}: new, outside of {' '.join(series.DIRS)}")
-        elif not extra or not extra.overlay:
-            problems.append(f"{path}: new; say with which overlay step it arrives: REFRESH_TO=")
-        else:
-            overlay[path] = (content, mode == 0o100755)
-            texts[extra] = texts.get(extra, extra.text).rstrip() + f"\nOverlay: {path}\n"
-    if problems:
-        raise Error("\n".join(problems) + "\nNothing was changed.")
 
+def rewrite(tree, repo, found, want):
+    """Bring files and hooks of this repo up to date; returns the commit they give."""
+    for path, (content, executable) in found.overlay.items():
+        repo.write(path, content, executable)
+    for s, text in found.texts.items():
+        repo.write(f"patches/{s.name}", text)
+    old = {s.name: s for s in found.steps}
+    steps = series.load()
+    tree.commits(steps, found.results)
+    # Only line numbers moved: such a hook stays as it is, if it still fits so.
+    for keep in (True, False):
+        parent = tree.base
+        for s in steps:
+            if s.diff and s.result != old[s.name].result:
+                text = regenerate(tree.git, s, parent)
+                if not keep or not same_change(s.diff, text[text.index("\ndiff --git ") + 1:]):
+                    repo.write(f"patches/{s.name}", text)
+            parent = s.commit
+        try:
+            commit = tree.commits(series.load())
+        except Error:
+            if not keep:
+                raise
+            continue
+        if tree.git.id(commit + "^{tree}") == want:
+            return commit
+    raise Error("the refreshed series does not give the edited tree")
+
+
+def refresh(tree, to):
+    tree.ensure_base()
+    steps = series.load()
+    head = tree.commits(steps)
+    edited, index = tree.edited()
+    changed = edits(tree, head, (edited, index))
+    found = Sorted(tree, steps, head, series.find(steps, to) if to else None)
+    if not changed:
+        say("nothing to refresh")
+        return
+    found.sort(changed)
     repo = Repo()
     try:
-        for path, (content, executable) in overlay.items():
-            repo.write(path, content, executable)
-        for s, text in texts.items():
-            repo.write(f"patches/{s.name}", text)
-        old = {s.name: s for s in steps}
-        steps = series.load()
-        tree.commits(steps, results)
-        want = new_tree(git, head, changed)
-        # Only line numbers moved: such a hook stays as it is, if it still fits so.
-        for keep in (True, False):
-            parent = tree.base
-            for s in steps:
-                if s.diff and s.result != old[s.name].result:
-                    text = regenerate(git, s, parent)
-                    if not keep or not same_change(s.diff, text[text.index("\ndiff --git ") + 1:]):
-                        repo.write(f"patches/{s.name}", text)
-                parent = s.commit
-            try:
-                commit = tree.commits(series.load())
-            except Error:
-                if not keep:
-                    raise
-                continue
-            if git.id(commit + "^{tree}") == want:
-                break
-        else:
-            raise Error("the refreshed series does not give the edited tree")
+        commit = rewrite(tree, repo, found, new_tree(tree.git, head, changed))
     except BaseException as error:
         repo.restore()
         if isinstance(error, Error):

@@ -220,6 +220,33 @@ static const struct pci_id edu_id = { "0x1234", "0x11e8" };
 static const struct pci_id nic_id = { "0x8086", "0x100e" };
 static const struct pci_id port_id = { "0x1b36", "0x000c" };
 
+/*
+ * Where ACPI (VIOT, IORT) or a device tree names the IOMMU of a device, the
+ * device gets its group with its first driver, not before.
+ */
+static void make_groups(const struct pci_id *id)
+{
+	struct pdev pdev = {};
+	struct dirent *entry;
+	DIR *dir;
+
+	/* No IOMMU at all */
+	if (!exists(GROUPS "/0"))
+		return;
+	dir = opendir(PCI "/devices");
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (!dev_has_id(entry->d_name, id->vendor, id->device) ||
+		    dev_group(entry->d_name) >= 0)
+			continue;
+		snprintf(pdev.bdf, sizeof(pdev.bdf), "%.15s", entry->d_name);
+		driver_bind(&pdev, STUB_DRIVER);
+		driver_clear(&pdev);
+	}
+	closedir(dir);
+}
+
 /* A group with a device of @id that is alone, or with one of @mate_id */
 static bool find_group(const struct pci_id *id, const struct pci_id *mate_id,
 		       struct pdev *pdev, struct pdev *mate)
@@ -229,6 +256,9 @@ static bool find_group(const struct pci_id *id, const struct pci_id *mate_id,
 	unsigned int n;
 	DIR *dir;
 
+	make_groups(id);
+	if (mate_id)
+		make_groups(mate_id);
 	dir = opendir(GROUPS);
 	if (!dir)
 		return false;
