@@ -2,215 +2,276 @@
 /*
  * VFIO files and the owner of the IOMMU group
  *
- * A group file has an owner while it is open, and a device file that is opened
- * through its group gets the same. Another device file has none before it is
- * bound, unless user space names one; from then on it is the one that has
- * claimed.
+ * Each group file has an owner of its own, from the moment that somebody needs
+ * it: with VFIO_GROUP_SET_CONTAINER, with IOMMU_OWNER_GET_TOKEN, or when user
+ * space names one. A file that is put into an iommufd before that claims as
+ * the owner of the iommufd. A device file has the owner that claimed for it.
  *
- * A file can be added to a VM before it has an owner. The watch of the VM is
- * kept with the file, and watches the owner as soon as there is one.
+ * A file can be added to VMs before it has an owner. Their watches are kept
+ * with the file, and watch the owner as soon as there is one.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu-owner.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <linux/vfio.h>
 
 #include "vfio.h"
+
+/* A device file stands for its device, not for all that the owner has */
+#define VFIO_DEVICE_RIGHTS \
+	(IOMMU_OWNER_RIGHT_INSPECT | IOMMU_OWNER_RIGHT_ASSOCIATE)
+
+/**
+ * struct vfio_owner_vm - A VM that a file was added to
+ * @node: Entry in &vfio_owner.vms.
+ * @watch: The watch of the VM.
+ */
+struct vfio_owner_vm {
+	struct list_head node;
+	struct iommu_owner_watch *watch;
+};
 
 void vfio_owner_init(struct vfio_owner *own)
 {
 	spin_lock_init(&own->lock);
 	own->rights = IOMMU_OWNER_RIGHTS_ALL;
+	INIT_LIST_HEAD(&own->vms);
 }
 
-/* Also when a VM still watches the owner; its watch keeps a reference. */
+/* KVM has a reference to the file while a VM watches: none does any more. */
 void vfio_owner_cleanup(struct vfio_owner *own)
 {
-	struct iommu_owner *owner;
-
-	scoped_guard(spinlock, &own->lock) {
-		owner = own->owner;
-		own->owner = NULL;
-		own->rights = IOMMU_OWNER_RIGHTS_ALL;
-		own->watch = NULL;
-		own->file = NULL;
-	}
-	iommu_owner_put(owner);
+	WARN_ON(!list_empty(&own->vms));
+	iommu_owner_put(own->owner);
 }
 
-/* A file that was revoked, and whose place another file has taken */
-static bool own_stale(struct vfio_owner *own, struct file *file)
+static int owner_set_locked(struct vfio_owner *own, struct iommu_owner *owner,
+			    u32 rights)
 {
+	struct vfio_owner_vm *vm;
+	int ret = 0;
+
 	lockdep_assert_held(&own->lock);
-	return own->file && own->file != file;
+
+	list_for_each_entry(vm, &own->vms, node) {
+		ret = iommu_owner_watch(owner, vm->watch);
+		if (ret)
+			break;
+	}
+	/* Some watch it now: then the file belongs to a revoked owner */
+	if (ret && list_is_first(&vm->node, &own->vms))
+		return ret;
+	own->owner = iommu_owner_get(owner);
+	own->rights = rights;
+	return ret;
 }
 
 /**
  * vfio_owner_set() - Set the owner of a file that has none yet
  * @own: What the file keeps of its owner.
- * @owner: The owner; a reference is taken.
- * @rights: What the holder of the file may do with @owner.
+ * @owner: The owner; a reference is acquired.
+ * @rights: What the file allows to do with @owner.
  *
- * Return: 0; -EBUSY if the owner belongs to another VM than the file; -ESTALE
- * if it has been revoked.
+ * Context: Any.
+ * Return: 0, also if there is an owner; -ESTALE if @owner has been revoked;
+ * -EBUSY if it belongs to another VM than the file.
  */
 int vfio_owner_set(struct vfio_owner *own, struct iommu_owner *owner,
 		   u32 rights)
 {
-	int ret;
-
 	guard(spinlock)(&own->lock);
-	if (own->owner)
-		return 0;
-	if (own->watch) {
-		ret = iommu_owner_watch(owner, own->watch);
-		if (ret)
-			return ret;
+	return own->owner ? 0 : owner_set_locked(own, owner, rights);
+}
+
+/*
+ * Claim as the owner of an iommufd from now on, or as none, if user space has
+ * not named one. VMs that watch it keep the owner with the file.
+ */
+int vfio_owner_inherit(struct vfio_owner *own, struct iommu_owner *owner)
+{
+	struct iommu_owner *old = NULL;
+	int ret = 0;
+
+	scoped_guard(spinlock, &own->lock) {
+		if (own->inherited && list_empty(&own->vms)) {
+			old = own->owner;
+			own->owner = NULL;
+			own->inherited = false;
+		}
+		if (owner && !own->owner) {
+			ret = owner_set_locked(own, owner,
+					       IOMMU_OWNER_RIGHTS_ALL);
+			own->inherited = own->owner;
+		}
 	}
-	own->owner = iommu_owner_get(owner);
-	own->rights = rights;
-	return 0;
+	iommu_owner_put(old);
+	return ret;
 }
 
 /* The caller sees to it that the file does not claim meanwhile. */
-static int vfio_owner_replace(struct vfio_owner *own, struct iommu_owner *owner,
-			      u32 rights)
+static int owner_replace(struct vfio_owner *own, struct iommu_owner *owner,
+			 u32 rights)
 {
 	struct iommu_owner *old;
 
 	scoped_guard(spinlock, &own->lock) {
-		if (own->watch)
+		if (own->owner && iommu_owner_revoked(own->owner))
+			return -ESTALE;
+		if (!list_empty(&own->vms))
 			return -EBUSY;
 		old = own->owner;
 		own->owner = iommu_owner_get(owner);
 		own->rights = rights;
+		own->inherited = false;
 	}
 	iommu_owner_put(old);
 	return 0;
 }
 
-/**
- * vfio_device_get_kvm_safe() - Take a reference to the VM of a file
- * @device: The device that is opened.
- * @own: What the file keeps of its owner.
- *
- * The VM is in &vfio_device.kvm for drivers until vfio_device_put_kvm().
- */
-void vfio_device_get_kvm_safe(struct vfio_device *device,
-			      struct vfio_owner *own)
-{
-	const struct iommu_owner_vm *vm;
-
-	lockdep_assert_held(&device->dev_set->lock);
-
-	guard(spinlock)(&own->lock);
-	if (!own->watch)
-		return;
-
-	vm = own->watch->vm;
-	if (!try_module_get(vm->module))
-		return;
-	if (!vm->get(vm->kvm)) {
-		module_put(vm->module);
-		return;
-	}
-	device->kvm = vm->kvm;
-	device->put_kvm = vm->put;
-	device->kvm_module = vm->module;
-}
-
-void vfio_device_put_kvm(struct vfio_device *device)
-{
-	lockdep_assert_held(&device->dev_set->lock);
-
-	if (!device->kvm)
-		return;
-
-	device->put_kvm(device->kvm);
-	device->kvm = NULL;
-	module_put(device->kvm_module);
-}
-
-static struct iommu_owner *own_owner(struct vfio_owner *own, struct file *file,
-				     u32 *rights)
+/* Once true it stays so: the owner of such a file does not change. */
+bool vfio_owner_revoked(struct vfio_owner *own)
 {
 	guard(spinlock)(&own->lock);
-	if (own_stale(own, file))
-		return ERR_PTR(-ESTALE);
+	return own->owner && iommu_owner_revoked(own->owner);
+}
+
+/* A reference to the owner of a file, or NULL if it has none yet */
+struct iommu_owner *vfio_owner_get(struct vfio_owner *own)
+{
+	guard(spinlock)(&own->lock);
+	return own->owner ? iommu_owner_get(own->owner) : NULL;
+}
+
+/* Make an owner for a file that has none yet. */
+int vfio_owner_make(struct vfio_owner *own)
+{
+	struct iommu_owner *owner;
+	int ret;
+
+	scoped_guard(spinlock, &own->lock)
+		if (own->owner)
+			return 0;
+
+	owner = iommu_owner_alloc("vfio");
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	ret = vfio_owner_set(own, owner, IOMMU_OWNER_RIGHTS_ALL);
+	iommu_owner_put(owner);
+	return ret;
+}
+
+/* The last VM that the file was added to, or NULL */
+const struct iommu_owner_vm *vfio_owner_vm(struct vfio_owner *own)
+{
+	lockdep_assert_held(&own->lock);
+
+	if (list_empty(&own->vms))
+		return NULL;
+	return list_last_entry(&own->vms, struct vfio_owner_vm,
+			       node)->watch->vm;
+}
+
+static struct iommu_owner *owner_for_token(struct vfio_owner *own, u32 *rights)
+{
+	guard(spinlock)(&own->lock);
 	if (!own->owner)
 		return ERR_PTR(-ENODEV);
+	if (iommu_owner_revoked(own->owner))
+		return ERR_PTR(-ESTALE);
 	*rights = own->rights;
 	return iommu_owner_get(own->owner);
 }
 
-static int own_watch(struct vfio_owner *own, struct file *file,
-		     struct iommu_owner_watch *watch)
+static int owner_link_vm(struct vfio_owner *own, struct vfio_owner_vm *vm)
 {
-	int ret = 0;
+	int ret;
 
 	guard(spinlock)(&own->lock);
-	if (own_stale(own, file))
-		return -ESTALE;
 	if (!(own->rights & IOMMU_OWNER_RIGHT_ASSOCIATE))
 		return -EPERM;
-	if (own->owner && iommu_owner_revoked(own->owner))
-		return -ESTALE;
-	if (own->watch)
-		return -EBUSY;
-	if (own->owner)
-		ret = iommu_owner_watch(own->owner, watch);
+	ret = own->owner ? iommu_owner_watch(own->owner, vm->watch) : 0;
 	if (!ret)
-		own->watch = watch;
+		list_add_tail(&vm->node, &own->vms);
 	return ret;
 }
 
-static void own_unwatch(struct vfio_owner *own, struct iommu_owner_watch *watch)
+static int owner_watch(struct vfio_owner *own, struct iommu_owner_watch *watch)
 {
-	scoped_guard(spinlock, &own->lock)
-		if (own->watch == watch)
-			own->watch = NULL;
+	struct vfio_owner_vm *vm;
+	int ret;
+
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return -ENOMEM;
+	vm->watch = watch;
+	ret = owner_link_vm(own, vm);
+	if (ret)
+		kfree(vm);
+	return ret;
+}
+
+static void owner_unwatch(struct vfio_owner *own,
+			  struct iommu_owner_watch *watch)
+{
+	struct vfio_owner_vm *vm;
+
+	scoped_guard(spinlock, &own->lock) {
+		list_for_each_entry(vm, &own->vms, node)
+			if (vm->watch == watch)
+				break;
+		list_del(&vm->node);
+	}
 	iommu_owner_unwatch(watch);
+	kfree(vm);
 }
 
 #if IS_ENABLED(CONFIG_VFIO_GROUP)
 static struct iommu_owner *group_owner(struct file *file, u32 *rights)
 {
-	return own_owner(&vfio_group_from_file(file)->own, file, rights);
+	struct vfio_group_file *gf = vfio_group_file(file);
+	int ret;
+
+	/* Without an IOMMU nothing could be revoked */
+	if (gf->group->type != VFIO_IOMMU)
+		return ERR_PTR(-EOPNOTSUPP);
+	ret = vfio_owner_make(&gf->own);
+	return ret ? ERR_PTR(ret) : owner_for_token(&gf->own, rights);
 }
 
 static int group_set_owner(struct file *file, struct iommu_owner *owner,
 			   u32 rights)
 {
-	struct vfio_group *group = vfio_group_from_file(file);
+	struct vfio_group_file *gf = vfio_group_file(file);
 
-	if (group->type != VFIO_IOMMU)
+	if (gf->group->type != VFIO_IOMMU)
 		return -EINVAL;
 
-	guard(mutex)(&group->group_lock);
-	if (group->opened_file != file)
+	guard(mutex)(&gf->lock);
+	if (vfio_owner_revoked(&gf->own))
 		return -ESTALE;
-	if (group->container || group->iommufd)
+	if (gf->container || gf->iommufd || atomic_read(&gf->device_files))
 		return -EBUSY;
-	return vfio_owner_replace(&group->own, owner, rights);
+	return owner_replace(&gf->own, owner, rights);
 }
 
 static int group_watch(struct file *file, struct iommu_owner_watch *watch)
 {
-	struct vfio_group *group = vfio_group_from_file(file);
+	struct vfio_group_file *gf = vfio_group_file(file);
 
-	watch->group = READ_ONCE(group->iommu_group);
-	return own_watch(&group->own, file, watch);
+	watch->group = gf->iommu_group;
+	return owner_watch(&gf->own, watch);
 }
 
 static void group_unwatch(struct file *file, struct iommu_owner_watch *watch)
 {
-	own_unwatch(&vfio_group_from_file(file)->own, watch);
+	owner_unwatch(&vfio_group_file(file)->own, watch);
 }
 
 static bool group_enforced_coherent(struct file *file)
 {
-	return vfio_group_enforced_coherent(vfio_group_from_file(file));
+	return vfio_group_enforced_coherent(vfio_group_file(file)->group);
 }
 
 static struct iommu_owner_provider group_provider = {
@@ -234,68 +295,58 @@ void vfio_group_withdraw_owner(void)
 }
 #endif
 
-/* The device of @df, unless it has been taken away */
-static struct vfio_device *get_device_of(struct vfio_device_file *df)
-{
-	guard(spinlock)(&df->own.lock);
-	if (!df->registered || !vfio_device_try_get_registration(df->device))
-		return NULL;
-	return df->device;
-}
-
 static struct iommu_owner *device_owner(struct file *file, u32 *rights)
 {
 	struct vfio_device_file *df = file->private_data;
+	struct iommu_owner *owner;
 
-	return own_owner(&df->own, file, rights);
+	if (!vfio_device_has_owner(df->device))
+		return ERR_PTR(-EOPNOTSUPP);
+	owner = owner_for_token(&df->own, rights);
+	if (!IS_ERR(owner))
+		*rights &= VFIO_DEVICE_RIGHTS;
+	return owner;
 }
 
 static int device_set_owner(struct file *file, struct iommu_owner *owner,
 			    u32 rights)
 {
 	struct vfio_device_file *df = file->private_data;
-	struct vfio_device *device;
-	int ret;
 
-	if (df->group)
+	if (df->group_file || !vfio_device_has_owner(df->device))
 		return -EINVAL;
 
-	device = get_device_of(df);
-	if (!device)
+	guard(mutex)(&df->device->dev_set->lock);
+	if (vfio_owner_revoked(&df->own))
 		return -ESTALE;
-	mutex_lock(&device->dev_set->lock);
-	ret = df->access_granted ? -EBUSY :
-				   vfio_owner_replace(&df->own, owner, rights);
-	mutex_unlock(&device->dev_set->lock);
-	vfio_device_put_registration(device);
-	return ret;
+	if (df->open)
+		return -EBUSY;
+	return owner_replace(&df->own, owner, rights);
 }
 
 static int device_watch(struct file *file, struct iommu_owner_watch *watch)
 {
 	struct vfio_device_file *df = file->private_data;
-	struct vfio_device *device = get_device_of(df);
 
-	if (!device)
-		return -ESTALE;
-	watch->group = device->dev->iommu_group;
-	vfio_device_put_registration(device);
-	return own_watch(&df->own, file, watch);
+	watch->group = READ_ONCE(df->device->dev->iommu_group);
+	return owner_watch(&df->own, watch);
 }
 
 static void device_unwatch(struct file *file, struct iommu_owner_watch *watch)
 {
 	struct vfio_device_file *df = file->private_data;
 
-	own_unwatch(&df->own, watch);
+	owner_unwatch(&df->own, watch);
 }
 
 static bool device_enforced_coherent(struct file *file)
 {
-	struct vfio_device *device = get_device_of(file->private_data);
+	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = df->device;
 	bool ret;
 
-	if (!device)
+	/* Without its driver it may not be there any more */
+	if (!vfio_device_try_get_registration(device))
 		return true;
 	ret = device_iommu_capable(device->dev,
 				   IOMMU_CAP_ENFORCE_CACHE_COHERENCY);

@@ -1,176 +1,225 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Take an open device away from the file that has it
+ * Open devices, and how they are taken back from their user
  *
- * When the owner of the group is revoked, no operation of a device file may
- * start any more, and its mappings are gone. The device is closed as soon as the
- * operations that run have left, whether the file is closed or not: by then it
- * can be opened by the next user, or lose its driver. What stays with the file
- * until it is closed is the memory of the device and the module of the driver,
- * which mappings refer to.
+ * What is revoked is the open device, with all of its files. From then on no
+ * operation starts, and mappings are gone. When the last operation has left,
+ * the device is closed for all files at once, whether they are closed or not:
+ * it can be opened by the next user then, or lose its driver. A file that stays
+ * open keeps the memory of the device and the module of the driver, which its
+ * mappings refer to.
  *
  * An operation may wait for its user, in a page fault, for as long as the user
- * likes. DMA is blocked by then. The group goes into quarantine if that takes
- * too long.
+ * likes. DMA is blocked by then, and so are interrupts; the owner core puts the
+ * group into quarantine until the device is closed.
+ *
+ * Operations are counted per CPU. The count is that of one opening of the
+ * device: once it is dead, the files of that opening are dead for ever.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu-owner.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <linux/vfio.h>
 
 #include "vfio.h"
 
-static void zap_mappings(struct vfio_device_file *df)
+static void open_zap(struct vfio_open *open)
 {
-	unmap_mapping_range(df->device->inode->i_mapping, 0, 0, true);
+	unmap_mapping_range(open->device->inode->i_mapping, 0, 0, true);
 }
 
-/* No operation runs, and none can begin. */
-void vfio_df_close_later(struct vfio_device_file *df)
+static void open_release(struct kref *kref)
 {
-	queue_work(system_unbound_wq, &df->close_work);
+	struct vfio_open *open = container_of(kref, struct vfio_open, kref);
+
+	percpu_ref_exit(&open->users);
+	iommu_owner_put(open->owner);
+	if (open->group_file)
+		vfio_group_file_put(open->group_file);
+	kfree(open);
 }
 
-/* From here on the device may go away. */
-static void vfio_df_unregister(struct vfio_device_file *df)
+void vfio_open_put(struct vfio_open *open)
 {
-	bool registered;
-
-	scoped_guard(spinlock, &df->own.lock) {
-		registered = df->registered;
-		df->registered = false;
-	}
-	if (registered)
-		vfio_device_put_registration(df->device);
+	kref_put(&open->kref, open_release);
 }
 
-/* The last operation has left. */
-static void close_revoked(struct work_struct *work)
+/* No operation runs, and none can start. */
+static void open_idle(struct percpu_ref *ref)
 {
-	struct vfio_device_file *df =
-		container_of(work, struct vfio_device_file, close_work);
-	struct vfio_device *device = df->device;
+	struct vfio_open *open = container_of(ref, struct vfio_open, users);
+
+	queue_work(system_unbound_wq, &open->close_work);
+}
+
+/* The device is closed, no lock is held: whoever waits for that may go on. */
+static void open_finish(struct vfio_open *open)
+{
+	struct vfio_device *device = open->device;
+
+	iommu_owner_unwatch(&open->watch);
+	/* For the driver that waits until the device is closed */
+	vfio_device_put_registration(device);
+	vfio_open_put(open);
+}
+
+static void open_close_revoked(struct work_struct *work)
+{
+	struct vfio_open *open =
+		container_of(work, struct vfio_open, close_work);
 
 	/* A page fault may have mapped again until now */
-	zap_mappings(df);
-
-	/* For vfio_df_put(). The device is open: its driver is there. */
-	get_device(device->dev);
-	get_device(&device->device);
-	df->module = device->dev->driver->owner;
-	__module_get(df->module);
-
-	vfio_df_close_file(df);
-	if (df->group)
-		vfio_group_revoke_container(df->group);
-	vfio_df_unregister(df);
-	iommu_owner_watch_drained(&df->end_watch);
-	complete_all(&df->closed);
+	open_zap(open);
+	vfio_open_lock_group(open);
+	vfio_open_revoke_container(open);
+	vfio_open_close(open);
+	vfio_open_unlock_group(open);
+	open_finish(open);
 }
 
-static int df_shut(struct iommu_owner_watch *watch,
-		   const struct iommu_owner_end *end)
+/* The lock of the device set may be held by the user of another device. */
+static int open_shut(struct iommu_owner_watch *watch,
+		     const struct iommu_owner_end *end)
 {
-	struct vfio_device_file *df =
-		container_of(watch, struct vfio_device_file, end_watch);
+	struct vfio_open *open = container_of(watch, struct vfio_open, watch);
+	struct vfio_device *device = open->device;
 
-	/* Whoever releases a claim has closed the device */
+	/* On a release the device is closed already, or this does it */
 	if (end->reason != IOMMU_OWNER_REASON_REVOKED)
 		return 0;
+	if (atomic_cmpxchg(&open->state, VFIO_OPEN, VFIO_OPEN_REVOKED) !=
+	    VFIO_OPEN)
+		return -EINPROGRESS;
 
-	WRITE_ONCE(df->revoked, true);
 	/* Either this sees what a page fault maps, or vfio_file_leave() does */
 	smp_mb();
-	zap_mappings(df);
-	if (atomic_add_return(VFIO_DF_SHUT, &df->active) == VFIO_DF_SHUT)
-		vfio_df_close_later(df);
+	open_zap(open);
+	if (device->ops->revoke)
+		device->ops->revoke(device);
+	percpu_ref_kill(&open->users);
 	return -EINPROGRESS;
 }
 
-static const struct iommu_owner_watch_ops df_watch_ops = {
-	.shut = df_shut,
+static const struct iommu_owner_watch_ops open_watch_ops = {
+	.shut = open_shut,
 };
 
-void vfio_df_init(struct vfio_device_file *df)
+/**
+ * vfio_open_alloc() - Prepare to open a device
+ * @df: The file that opens it, with a reference to the registered device.
+ *
+ * Context: May sleep. The lock of the device set is held.
+ * Return: The open device, or an ERR_PTR: -ENOMEM.
+ */
+struct vfio_open *vfio_open_alloc(struct vfio_device_file *df)
 {
-	vfio_owner_init(&df->own);
-	atomic_set(&df->active, VFIO_DF_SHUT);
-	INIT_WORK(&df->close_work, close_revoked);
-	init_completion(&df->closed);
-	df->end_watch.ops = &df_watch_ops;
-	df->end_watch.class = IOMMU_OWNER_WATCH_DEVICE;
+	struct vfio_device *device = df->device;
+	struct vfio_open *open;
+	int ret;
+
+	open = kzalloc(sizeof(*open), GFP_KERNEL_ACCOUNT);
+	if (!open)
+		return ERR_PTR(-ENOMEM);
+	ret = percpu_ref_init(&open->users, open_idle, 0, GFP_KERNEL_ACCOUNT);
+	if (ret) {
+		kfree(open);
+		return ERR_PTR(ret);
+	}
+	kref_init(&open->kref);
+	open->device = device;
+	open->iommufd = df->iommufd;
+	if (df->group_file) {
+		open->group_file = df->group_file;
+		vfio_group_file_get(open->group_file);
+	}
+	INIT_WORK(&open->close_work, open_close_revoked);
+	open->watch.ops = &open_watch_ops;
+	open->watch.class = IOMMU_OWNER_WATCH_DEVICE;
+	open->watch.group = device->dev->iommu_group;
+	return open;
+}
+
+/* Make @df one of the files of an open device. */
+void vfio_df_link(struct vfio_device_file *df, struct vfio_open *open)
+{
+	lockdep_assert_held(&open->device->dev_set->lock);
+
+	kref_get(&open->kref);
+	df->open = open;
+	vfio_df_count(df, 1);
+	/* The device is open: its driver is there */
+	df->module = open->device->dev->driver->owner;
+	__module_get(df->module);
 }
 
 /**
- * vfio_df_grant() - Give a device file access to its device
- * @df: The file; its device has been opened and its group claimed.
+ * vfio_open_watch() - Have an open device revoked with its owner
+ * @open: The device; it has been opened and its group claimed.
+ * @owner: The owner that claimed; NULL for a device without one.
+ *
+ * Also acquires a reference to the registered device, as long as it is open.
  *
  * Context: The lock of the device set is held.
  * Return: 0; -ESTALE if the owner has been revoked meanwhile.
  */
-int vfio_df_grant(struct vfio_device_file *df)
+int vfio_open_watch(struct vfio_open *open, struct iommu_owner *owner)
 {
-	struct vfio_owner *own = vfio_df_own(df);
 	int ret;
 
-	lockdep_assert_held(&df->device->dev_set->lock);
+	lockdep_assert_held(&open->device->dev_set->lock);
 
-	if (own != &df->own) {
-		ret = vfio_owner_set(&df->own, own->owner, own->rights);
-		if (ret)
-			return ret;
-	}
-	if (df->own.owner) {
-		df->end_watch.group = df->device->dev->iommu_group;
-		ret = iommu_owner_watch(df->own.owner, &df->end_watch);
-		if (ret)
-			return ret;
-	}
-	/* Paired with smp_load_acquire() in vfio_file_has_device_access() */
-	smp_store_release(&df->access_granted, true);
-	/* It may have been revoked since it is watched */
-	if (atomic_sub_return(VFIO_DF_SHUT, &df->active) == VFIO_DF_SHUT)
-		vfio_df_close_later(df);
-	return 0;
+	/* The file that opens it has one as well */
+	refcount_inc(&open->device->refcount);
+	if (!owner)
+		return 0;
+	ret = iommu_owner_watch(owner, &open->watch);
+	if (!ret)
+		open->owner = iommu_owner_get(owner);
+	return ret;
 }
 
 /**
  * vfio_df_end() - End the use of a device by its file
  * @df: The file. No operation runs.
  *
- * Waits for a revocation that has begun.
+ * The last file of a device closes it. When the device has been revoked that
+ * has been done for all files, or will be without this one.
  *
  * Context: May sleep. No lock of VFIO is held.
  */
 void vfio_df_end(struct vfio_device_file *df)
 {
-	iommu_owner_unwatch(&df->end_watch);
-	if (READ_ONCE(df->revoked))
-		wait_for_completion(&df->closed);
-	else
-		vfio_df_close_file(df);
-}
-
-/* Free what the file has; the last use of it. */
-void vfio_df_put(struct vfio_device_file *df)
-{
+	struct vfio_open *open = df->open;
 	struct vfio_device *device = df->device;
+	bool last = false;
 
-	vfio_df_unregister(df);
-	if (READ_ONCE(df->revoked)) {
-		struct device *dev = device->dev;
+	if (!open)
+		return;
 
-		put_device(&device->device);
-		put_device(dev);
-		module_put(df->module);
+	vfio_open_lock_group(open);
+	scoped_guard(mutex, &device->dev_set->lock) {
+		if (atomic_read(&open->state) == VFIO_OPEN &&
+		    device->open_count > 1)
+			device->open_count--;
+		else
+			last = atomic_cmpxchg(&open->state, VFIO_OPEN,
+					      VFIO_OPEN_CLOSING) == VFIO_OPEN;
+		df->open = NULL;
+		df->access_granted = false;
 	}
-	vfio_owner_cleanup(&df->own);
-	kfree(df);
+	if (last)
+		vfio_open_close(open);
+	vfio_open_unlock_group(open);
+	vfio_df_count(df, -1);
+	if (last)
+		open_finish(open);
+	vfio_open_put(open);
 }
 
 /**
- * vfio_file_enter() - Begin an operation on a device file
+ * vfio_file_enter() - Start an operation on a device file
  * @file: The device file.
  *
  * For operations that the file does not see, such as a page fault of a mapping.
@@ -178,7 +227,7 @@ void vfio_df_put(struct vfio_device_file *df)
  *
  * Context: Any.
  * Return: 0; the caller calls vfio_file_leave() when it is done. -ESTALE if the
- * device has been taken away, -EINVAL if it was never given.
+ * device has been revoked, -EINVAL if the file has no access yet.
  */
 int vfio_file_enter(struct file *file)
 {
@@ -187,10 +236,10 @@ int vfio_file_enter(struct file *file)
 EXPORT_SYMBOL_GPL(vfio_file_enter);
 
 /**
- * vfio_file_leave() - End what vfio_file_enter() began
+ * vfio_file_leave() - Finish what vfio_file_enter() started
  * @file: The device file.
  *
- * What was mapped in between is gone if the device is taken away meanwhile.
+ * What was mapped in between is gone if the device is revoked meanwhile.
  *
  * Context: May sleep.
  */
@@ -198,10 +247,10 @@ void vfio_file_leave(struct file *file)
 {
 	struct vfio_device_file *df = file->private_data;
 
-	/* Paired with df_shut(), which may wait in vain for another operation */
+	/* Paired with open_shut(), which does not wait for another operation */
 	smp_mb();
-	if (READ_ONCE(df->revoked))
-		zap_mappings(df);
+	if (unlikely(vfio_open_revoked(df->open)))
+		open_zap(df->open);
 	vfio_df_leave(df);
 }
 EXPORT_SYMBOL_GPL(vfio_file_leave);

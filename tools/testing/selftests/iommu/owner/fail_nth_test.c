@@ -204,7 +204,7 @@ static int set_up_attached(struct objects *o)
 
 	o->from = o->vfio.device;
 	if (!ret)
-		o->token = token_of(o->vfio.device, FILE_RIGHTS);
+		o->token = token_of(vfio_owner_file(&o->vfio), FILE_RIGHTS);
 	return ret ? ret : o->token < 0 ? o->token : 0;
 }
 
@@ -296,7 +296,7 @@ static int do_query(struct objects *o)
 
 static int do_get_token(struct objects *o)
 {
-	return give(o, token_of(o->from, FILE_RIGHTS));
+	return give(o, token_of(o->from, IOMMU_OWNER_RIGHT_INSPECT));
 }
 
 static int do_dup(struct objects *o)

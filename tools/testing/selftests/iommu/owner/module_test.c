@@ -200,7 +200,7 @@ TEST_F(module, kvm_goes_before_a_revoked_file)
 	if (access(TOKEN_DEVICE, F_OK))
 		SKIP(return, NO_TOKENS);
 	use(_metadata, self, variant->path);
-	self->token = token_of(self->vfio.device, FILE_RIGHTS);
+	self->token = token_of(vfio_owner_file(&self->vfio), FILE_RIGHTS);
 	ASSERT_LE(0, self->token);
 	ASSERT_EQ(0, token_revoke(self->token));
 	EXPECT_EQ(-EAGAIN, unload(KVM_CPU));

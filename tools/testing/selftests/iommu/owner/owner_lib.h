@@ -155,6 +155,8 @@ int vfio_request_event(struct vfio *vfio);
 int vfio_status(int group);
 /* Name of the owner in reports */
 const char *vfio_owner_name(enum vfio_path path);
+/* The file that stands for the owner with all rights, if none was named */
+int vfio_owner_file(const struct vfio *vfio);
 
 /* A process that owns a device */
 #define HOLDER_COMM	"owner-holder"

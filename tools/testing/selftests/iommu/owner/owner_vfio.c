@@ -259,7 +259,12 @@ int vfio_status(int group)
 
 const char *vfio_owner_name(enum vfio_path path)
 {
-	return path == PATH_CDEV ? "iommufd" : "vfio";
+	return path == PATH_CONTAINER ? "vfio" : "iommufd";
+}
+
+int vfio_owner_file(const struct vfio *vfio)
+{
+	return vfio->path == PATH_CDEV ? vfio->container : vfio->group;
 }
 
 static void hold(struct holder *holder, enum vfio_path path,

@@ -282,7 +282,7 @@ TEST_F(quarantine, revoke_with_failed_reset)
 	if (access(TOKEN_DEVICE, F_OK))
 		SKIP(return, NO_TOKENS);
 	own_it(_metadata, &self->vfio, variant->path, &self->edu);
-	self->token = token_of(self->vfio.device, FILE_RIGHTS);
+	self->token = token_of(vfio_owner_file(&self->vfio), FILE_RIGHTS);
 	ASSERT_LE(0, self->token);
 	if (fail_reset(EIO))
 		SKIP(return, NO_FAIL);

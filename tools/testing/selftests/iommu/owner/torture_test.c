@@ -60,7 +60,7 @@ static const struct {
 	[OP_CLAIM] = {
 		"claim", { EPERM, EBUSY, ENODEV, EINVAL, EAGAIN, ESTALE }
 	},
-	[OP_ATTACH] = { "attach", { ENODEV, EINVAL, EAGAIN, ESTALE } },
+	[OP_ATTACH] = { "attach", { EBUSY, ENODEV, EINVAL, EAGAIN, ESTALE } },
 	[OP_MAP] = { "map", { EEXIST, EADDRINUSE, ESTALE } },
 	[OP_UNMAP] = { "unmap", { ENOENT, ESTALE } },
 	[OP_INFO] = { "device info", { ESTALE } },
@@ -376,7 +376,7 @@ static void be_revoked(void)
 	int token, ret;
 
 	if (!try_open(&vfio, &pdev) && claim(&vfio, &pdev)) {
-		ret = chance(50) ? vfio.device : claimer(&vfio);
+		ret = vfio_owner_file(&vfio);
 		token = note(OP_GET_TOKEN, token_of(ret, FILE_RIGHTS));
 		if (token >= 0) {
 			if (chance(30))
@@ -614,7 +614,9 @@ static void run_vms(void)
 		if (chance(50))
 			note(OP_VM_ADD, vm_add(&vm[draw(2)], fd));
 		if (claim(&vfio, &pdev)) {
-			token = note(OP_GET_TOKEN, token_of(fd, FILE_RIGHTS));
+			token = note(OP_GET_TOKEN,
+				     token_of(vfio_owner_file(&vfio),
+					      FILE_RIGHTS));
 			for (unsigned int i = draw(8); i; i--) {
 				int file[] = { fd, vfio.device, token };
 

@@ -143,7 +143,7 @@ static void own_it(struct __test_metadata *_metadata,
 	self->bar = edu_open_vfio(&self->vfio);
 	ASSERT_NE(NULL, self->bar);
 	ASSERT_TRUE(edu_answers(self->bar));
-	self->token = token_of(self->vfio.device, FILE_RIGHTS);
+	self->token = token_of(vfio_owner_file(&self->vfio), FILE_RIGHTS);
 	ASSERT_LE(0, self->token);
 }
 

@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is revoked is the device, with all files that refer to it: second files,
+ * changes of the owner, files that stay open, and operations that do not return
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <linux/iommufd.h>
+#include <linux/userfaultfd.h>
+#include <linux/vfio.h>
+
+#include "owner_kvm.h"
+#include "owner_test.h"
+#include "owner_token.h"
+
+#define IOVA			0x10000000ULL
+#define NO_USERFAULTFD		"no userfaultfd"
+#define DEVICE_RIGHTS \
+	(IOMMU_OWNER_RIGHT_INSPECT | IOMMU_OWNER_RIGHT_ASSOCIATE)
+
+/* Shorter than the time after which a revocation gives up waiting */
+#define PROMPT_MS		3000
+
+static const struct vfio closed = {
+	.container = -1, .group = -1, .device = -1,
+};
+
+static int open_group(const struct pdev *pdev)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", pdev->group);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int get_device(int group, const struct pdev *pdev)
+{
+	return call(group, VFIO_GROUP_GET_DEVICE_FD, (void *)pdev->bdf);
+}
+
+static int read_config(int device)
+{
+	char word[4];
+
+	return pread(device, word, 4, PCI_CONFIG) == 4 ? 0 : -errno;
+}
+
+/* A thread that is in an ioctl and waits there for a page that nobody fills */
+struct parked {
+	pthread_t thread;
+	struct uffdio_range range;
+	int uffd;
+	int fd;
+	unsigned long cmd;
+	void *arg;
+	int ret;
+};
+
+static void *parked_ioctl(void *data)
+{
+	struct parked *parked = data;
+
+	parked->ret = call(parked->fd, parked->cmd, parked->arg);
+	return NULL;
+}
+
+/* @mode: the first access to the page waits, or only the first write */
+static void *parked_page(struct parked *parked, __u64 mode)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = mode == UFFDIO_REGISTER_MODE_WP ?
+			    UFFD_FEATURE_PAGEFAULT_FLAG_WP : 0,
+	};
+	struct uffdio_register range = { .mode = mode };
+	size_t size = sysconf(_SC_PAGESIZE);
+	void *page;
+
+	parked->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (parked->uffd < 0)
+		return NULL;
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	parked->range = (struct uffdio_range){ (uintptr_t)page, size };
+	range.range = parked->range;
+	if (call(parked->uffd, UFFDIO_API, &api) ||
+	    call(parked->uffd, UFFDIO_REGISTER, &range)) {
+		close(parked->uffd);
+		return NULL;
+	}
+	return page;
+}
+
+/* Returns when the thread waits */
+static int parked_start(struct parked *parked, int fd, unsigned long cmd,
+			void *arg)
+{
+	struct uffd_msg msg;
+
+	parked->fd = fd;
+	parked->cmd = cmd;
+	parked->arg = arg;
+	if (pthread_create(&parked->thread, NULL, parked_ioctl, parked) ||
+	    read(parked->uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return -EIO;
+	return 0;
+}
+
+/* What the ioctl returned */
+static int parked_end(struct parked *parked)
+{
+	struct uffdio_zeropage zero = { .range = parked->range };
+	struct uffdio_writeprotect write = { .range = parked->range };
+
+	if (call(parked->uffd, UFFDIO_ZEROPAGE, &zero))
+		call(parked->uffd, UFFDIO_WRITEPROTECT, &write);
+	pthread_join(parked->thread, NULL);
+	close(parked->uffd);
+	return parked->ret;
+}
+
+FIXTURE(revoke_device) {
+	struct pdev edu;
+	struct vfio vfio;
+	struct vfio next;
+	unsigned char *data;
+	__u64 size;
+	void *bar;
+	int token;
+	int group;
+	int device;
+	struct vm vm[2];
+};
+
+FIXTURE_SETUP(revoke_device)
+{
+	load_modules();
+	self->vfio = closed;
+	self->next = closed;
+	self->token = -1;
+	self->group = -1;
+	self->device = -1;
+	for (int i = 0; i < 2; i++)
+		self->vm[i] = (struct vm){ .fd = -1, .device = -1 };
+	if (access(TOKEN_DEVICE, F_OK))
+		SKIP(return, NO_TOKENS);
+	if (!find_edu(&self->edu))
+		SKIP(return, NO_EDU);
+	driver_clear(&self->edu);
+	self->size = sysconf(_SC_PAGESIZE);
+	self->data = page_alloc(PATTERN);
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+}
+
+FIXTURE_TEARDOWN(revoke_device)
+{
+	edu_close(self->bar);
+	close_fd(&self->device);
+	close_fd(&self->group);
+	vfio_close(&self->vfio);
+	vfio_close(&self->next);
+	for (int i = 0; i < 2; i++)
+		vm_close(&self->vm[i]);
+	close_fd(&self->token);
+	driver_clear(&self->edu);
+}
+
+/*
+ * The group file is closed and opened again while the device is open, with the
+ * same iommufd. The token is from before.
+ */
+TEST_F(revoke_device, second_group_file)
+{
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_COMPAT, &self->edu));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	close_fd(&self->vfio.group);
+	self->group = open_group(&self->edu);
+	ASSERT_LE(0, self->group);
+	ASSERT_EQ(0, call(self->group, VFIO_GROUP_SET_CONTAINER,
+			  &self->vfio.container));
+	self->device = get_device(self->group, &self->edu);
+	ASSERT_LE(0, self->device);
+	ASSERT_EQ(0, read_config(self->device));
+	self->next.device = self->device;
+	self->bar = edu_open_vfio(&self->next);
+	self->next.device = -1;
+	ASSERT_NE(NULL, self->bar);
+
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
+	EXPECT_EQ(-ESTALE, read_config(self->vfio.device));
+	EXPECT_EQ(-ESTALE, read_config(self->device));
+	EXPECT_FALSE(edu_try_answers(self->bar));
+}
+
+/* No file that is open changes hands. */
+TEST_F(revoke_device, no_other_owner_while_open)
+{
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_COMPAT, &self->edu));
+	ASSERT_EQ(0, call(self->vfio.group, VFIO_GROUP_UNSET_CONTAINER, NULL));
+	self->token = token_create("other", ALL_RIGHTS);
+	ASSERT_LE(0, self->token);
+	EXPECT_EQ(-EBUSY, token_use(self->token, self->vfio.group));
+	EXPECT_EQ(0, read_config(self->vfio.device));
+
+	/* Neither does another group file open it for another owner. */
+	close_fd(&self->vfio.group);
+	self->group = open_group(&self->edu);
+	ASSERT_LE(0, self->group);
+	ASSERT_EQ(0, token_use(self->token, self->group));
+	ASSERT_EQ(0, call(self->group, VFIO_GROUP_SET_CONTAINER,
+			  &self->vfio.container));
+	self->device = get_device(self->group, &self->edu);
+	EXPECT_EQ(-EBUSY, self->device);
+	EXPECT_EQ(0, read_config(self->vfio.device));
+}
+
+static bool make_vms(struct _test_data_revoke_device *self)
+{
+	load_kvm();
+	return !vm_open(&self->vm[0]) && !vm_open(&self->vm[1]);
+}
+
+/* A dead file is not added to a VM, and is not in the way of the next one. */
+TEST_F(revoke_device, dead_file_and_vm)
+{
+	if (!make_vms(self))
+		SKIP(return, NO_KVM);
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, token_revoke(self->token));
+	self->group = open_group(&self->edu);
+	ASSERT_LE(0, self->group);
+	close_fd(&self->group);
+
+	EXPECT_EQ(-ESTALE, vm_add(&self->vm[0], self->vfio.group));
+	ASSERT_EQ(0, vfio_start(&self->next, PATH_CONTAINER, &self->edu));
+	EXPECT_EQ(-ESTALE, vm_add(&self->vm[0], self->vfio.group));
+	EXPECT_EQ(0, vm_add(&self->vm[1], self->next.group));
+}
+
+static void *open_and_close(void *arg)
+{
+	struct _test_data_revoke_device *self = arg;
+	int fd;
+
+	while (!__atomic_load_n(&self->device, __ATOMIC_RELAXED)) {
+		fd = open_group(&self->edu);
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
+/* Nor does it ever give a token of the next owner. */
+TEST_F(revoke_device, dead_file_gives_no_token)
+{
+	int token, others = 0, last = -ESTALE;
+	__u64 end = now_ms() + PROMPT_MS;
+	pthread_t thread;
+
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, token_revoke(self->token));
+
+	self->device = 0;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, open_and_close, self));
+	while (now_ms() < end) {
+		token = token_of(self->vfio.group, FILE_RIGHTS);
+		if (token == -ESTALE)
+			continue;
+		last = token;
+		others++;
+		if (token >= 0)
+			close(token);
+	}
+	__atomic_store_n(&self->device, -1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, others) TH_LOG("last %d", last);
+}
+
+static void *unmap_all_the_time(void *arg)
+{
+	struct vfio *vfio = arg;
+
+	while (vfio_unmap(vfio, IOVA, 0x1000) != -EBADF)
+		;
+	return NULL;
+}
+
+#define UNMAP_THREADS	4
+#define UNMAP_ROUNDS	25
+
+/* A process that unmaps and never closes; it sends its token */
+static void unmapper(const struct pdev *pdev, int sock)
+{
+	struct vfio vfio;
+	pthread_t thread;
+
+	if (vfio_start(&vfio, PATH_CONTAINER, pdev))
+		_exit(1);
+	for (int i = 0; i < UNMAP_THREADS; i++)
+		if (pthread_create(&thread, NULL, unmap_all_the_time, &vfio))
+			_exit(2);
+	if (send_fd(sock, token_of(vfio.group, FILE_RIGHTS)))
+		_exit(3);
+	pause();
+	_exit(0);
+}
+
+static pid_t open_in_a_loop(const struct pdev *pdev)
+{
+	pid_t pid = fork();
+	int fd;
+
+	if (pid)
+		return pid;
+	for (;;) {
+		fd = open_group(pdev);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+/*
+ * The next user of the group has nothing to do with the container of the one
+ * before: a kernel that frees it here dies, or says so in its log.
+ */
+TEST_F(revoke_device, unmap_while_next_user_opens)
+{
+	int sockets[2];
+	pid_t pid, next;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+				sockets));
+	for (int i = 0; i < UNMAP_ROUNDS; i++) {
+		pid = fork();
+		if (!pid)
+			unmapper(&self->edu, sockets[1]);
+		self->token = receive_fd(sockets[0]);
+		ASSERT_LE(0, self->token);
+		next = open_in_a_loop(&self->edu);
+		nap(5);
+		EXPECT_EQ(0, token_revoke(self->token));
+		close_fd(&self->token);
+		nap(20);
+		kill(pid, SIGKILL);
+		kill(next, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+		ASSERT_EQ(next, waitpid(next, NULL, 0));
+	}
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+/* One ioctl of the old process hangs in the container. */
+TEST_F(revoke_device, unmap_hangs_while_next_user_opens)
+{
+	struct parked parked;
+	void *page;
+
+	page = parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING);
+	if (!page)
+		SKIP(return, NO_USERFAULTFD);
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, parked_start(&parked, self->vfio.container,
+				  VFIO_IOMMU_UNMAP_DMA, page));
+	EXPECT_EQ(0, token_revoke(self->token));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
+	EXPECT_EQ(0, vfio_start(&self->next, PATH_CONTAINER, &self->edu));
+	/* The structure is all zeroes: too short */
+	EXPECT_EQ(-EINVAL, parked_end(&parked));
+	EXPECT_EQ(0, vfio_map(&self->next, self->data, IOVA, self->size));
+}
+
+/* The same with the locks of the container: nobody waits for that process. */
+TEST_F(revoke_device, map_hangs_while_next_user_opens)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = IOVA,
+		.size = self->size,
+	};
+	struct parked parked;
+	pid_t pid;
+	void *page;
+
+	page = parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING);
+	if (!page)
+		SKIP(return, NO_USERFAULTFD);
+	map.vaddr = (uintptr_t)page;
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, parked_start(&parked, self->vfio.container,
+				  VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_EQ(0, token_revoke(self->token));
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
+
+	pid = fork();
+	if (!pid)
+		_exit(vfio_start(&self->next, PATH_CONTAINER, &self->edu));
+	EXPECT_TRUE(exited(pid, PROMPT_MS));
+	parked_end(&parked);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* A dead group file is not in the way of the character device. */
+TEST_F(revoke_device, bind_past_a_dead_group_file)
+{
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_EQ(0, vfio_start(&self->next, PATH_CDEV, &self->edu));
+	EXPECT_EQ(0, read_config(self->next.device));
+	close_fd(&self->vfio.device);
+	close_fd(&self->vfio.group);
+	EXPECT_EQ(0, read_config(self->next.device));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
+}
+
+/* A device file stands for its device, not for all that the iommufd has. */
+TEST_F(revoke_device, rights_of_a_device_file)
+{
+	int token;
+
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CDEV, &self->edu));
+	for (__u32 right = 1; right & ALL_RIGHTS; right <<= 1) {
+		token = token_of(self->vfio.device, right);
+		if (right & DEVICE_RIGHTS)
+			EXPECT_LE(0, token);
+		else
+			EXPECT_EQ(-EPERM, token) TH_LOG("right %#x", right);
+		close_fd(&token);
+	}
+	token = token_of(self->vfio.container, FILE_RIGHTS);
+	EXPECT_LE(0, token);
+	close_fd(&token);
+}
+
+/* On a stock kernel the last VM that a file was added to has it. */
+TEST_F(revoke_device, two_vms_one_file)
+{
+	if (!make_vms(self))
+		SKIP(return, NO_KVM);
+	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
+	EXPECT_EQ(0, vm_add(&self->vm[0], self->vfio.device));
+	EXPECT_EQ(0, vm_add(&self->vm[1], self->vfio.device));
+	ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
+	EXPECT_EQ(0, vm_del(&self->vm[0], self->vfio.device));
+	EXPECT_EQ(0, vm_add(&self->vm[0], self->vfio.device));
+}
+
+FIXTURE(revoke_shared) {
+	struct pdev edu;
+	struct pdev nic;
+	struct vfio vfio;
+	struct vfio other;
+	int token;
+	int group;
+	struct vm vm[2];
+};
+
+FIXTURE_SETUP(revoke_shared)
+{
+	load_modules();
+	self->vfio = closed;
+	self->other = closed;
+	self->token = -1;
+	self->group = -1;
+	for (int i = 0; i < 2; i++)
+		self->vm[i] = (struct vm){ .fd = -1, .device = -1 };
+	if (access(TOKEN_DEVICE, F_OK))
+		SKIP(return, NO_TOKENS);
+	if (!find_shared(&self->edu, &self->nic))
+		SKIP(return, NO_SHARED);
+	driver_clear(&self->edu);
+	driver_clear(&self->nic);
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	ASSERT_EQ(0, driver_bind(&self->nic, USER_DRIVER));
+}
+
+FIXTURE_TEARDOWN(revoke_shared)
+{
+	vfio_close(&self->vfio);
+	vfio_close(&self->other);
+	close_fd(&self->group);
+	for (int i = 0; i < 2; i++)
+		vm_close(&self->vm[i]);
+	close_fd(&self->token);
+	driver_clear(&self->edu);
+	driver_clear(&self->nic);
+}
+
+/* A second device by a second group file with the same iommufd */
+TEST_F(revoke_shared, second_group_file_and_device)
+{
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_COMPAT, &self->edu));
+	close_fd(&self->vfio.group);
+	self->group = open_group(&self->edu);
+	ASSERT_LE(0, self->group);
+	ASSERT_EQ(0, call(self->group, VFIO_GROUP_SET_CONTAINER,
+			  &self->vfio.container));
+	self->other.device = get_device(self->group, &self->nic);
+	EXPECT_LE(0, self->other.device);
+	EXPECT_EQ(0, read_config(self->other.device));
+	EXPECT_EQ(0, read_config(self->vfio.device));
+}
+
+static int bind_to(struct vfio *vfio, int iommufd)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind), .iommufd = iommufd,
+	};
+
+	return call(vfio->device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+}
+
+/* One process with two VMs and one iommufd */
+TEST_F(revoke_shared, two_vms_one_iommufd)
+{
+	load_kvm();
+	if (vm_open(&self->vm[0]) || vm_open(&self->vm[1]))
+		SKIP(return, NO_KVM);
+	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
+	ASSERT_EQ(0, vfio_open(&self->other, PATH_CDEV, &self->nic));
+	EXPECT_EQ(0, vm_add(&self->vm[0], self->vfio.device));
+	EXPECT_EQ(0, vm_add(&self->vm[1], self->other.device));
+	EXPECT_EQ(0, bind_to(&self->vfio, self->vfio.container));
+	EXPECT_EQ(0, bind_to(&self->other, self->vfio.container));
+}
+
+/* A device whose reset goes with that of another waits for its user. */
+TEST_F(revoke_shared, bind_of_the_neighbour_hangs)
+{
+	struct uffdio_writeprotect protect = {
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	struct vfio_device_bind_iommufd *bind;
+	struct parked parked;
+	__u64 start;
+
+	bind = parked_page(&parked, UFFDIO_REGISTER_MODE_WP);
+	if (!bind)
+		SKIP(return, NO_USERFAULTFD);
+	self->token = token_create("orchestrator", ALL_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
+	ASSERT_EQ(0, vfio_open(&self->other, PATH_CDEV, &self->nic));
+	ASSERT_EQ(0, token_use(self->token, self->vfio.device));
+	ASSERT_EQ(0, token_use(self->token, self->other.device));
+	ASSERT_EQ(0, bind_to(&self->vfio, self->vfio.container));
+
+	*bind = (struct vfio_device_bind_iommufd){
+		.argsz = sizeof(*bind), .iommufd = self->other.container,
+	};
+	protect.range = parked.range;
+	ASSERT_EQ(0, call(parked.uffd, UFFDIO_WRITEPROTECT, &protect));
+	ASSERT_EQ(0, parked_start(&parked, self->other.device,
+				  VFIO_DEVICE_BIND_IOMMUFD, bind));
+	start = now_ms();
+	EXPECT_EQ(0, token_revoke(self->token));
+	EXPECT_GT(start + PROMPT_MS, now_ms());
+	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
+	EXPECT_EQ(-ESTALE, parked_end(&parked));
+}
+
+TEST_HARNESS_MAIN
