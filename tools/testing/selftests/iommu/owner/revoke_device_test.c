@@ -442,10 +442,11 @@ TEST_F(revoke_device, rights_of_a_device_file)
 	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CDEV, &self->edu));
 	for (__u32 right = 1; right & ALL_RIGHTS; right <<= 1) {
 		token = token_of(self->vfio.device, right);
-		if (right & DEVICE_RIGHTS)
+		if (right & DEVICE_RIGHTS) {
 			EXPECT_LE(0, token);
-		else
+		} else {
 			EXPECT_EQ(-EPERM, token) TH_LOG("right %#x", right);
+		}
 		close_fd(&token);
 	}
 	token = token_of(self->vfio.container, FILE_RIGHTS);
