@@ -802,7 +802,8 @@ TEST_F(reserve, passed_to_another_user)
 	pid_t pid;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
-	token = token_dup(self->token, IOMMU_OWNER_RIGHT_RESERVE);
+	token = token_dup(self->token, IOMMU_OWNER_RIGHT_RESERVE |
+			  IOMMU_OWNER_RIGHT_TAKE);
 	ASSERT_LE(0, token);
 	pid = fork();
 	ASSERT_LE(0, pid);
