@@ -453,12 +453,14 @@ struct iommu_owner_release {
  * @size: sizeof(struct iommu_owner_revoke)
  * @flags: Must be 0
  *
- * Needs REVOKE. Take all groups back from the owner, whoever uses them. When
- * it returns, DMA is blocked or the kernel's again, and all who watch the owner
- * have been told. The owner can never have a group again. To revoke again
- * changes nothing, and waits for the same.
+ * Needs REVOKE. End all ownerships of the owner. When it returns 0, no DMA and
+ * no access of its user is left. With an error DMA is blocked as well, but an
+ * operation of the user still runs; the groups are in quarantine until it is over.
+ * The owner can never have a group again. To revoke again changes nothing, and
+ * waits again.
  *
- * Return: 0.
+ * Return: 0; -ETIMEDOUT if user space may still have access; -EINTR if the caller
+ * was killed before it was known.
  */
 struct iommu_owner_revoke {
 	__u32 size;
