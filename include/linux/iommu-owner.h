@@ -39,7 +39,7 @@ struct iommu_owner_end {
 };
 
 /**
- * enum iommu_owner_watch_class - Order in which watches are told
+ * enum iommu_owner_watch_class - Order in which watches are notified
  * @IOMMU_OWNER_WATCH_CPU: Who runs a guest, first.
  * @IOMMU_OWNER_WATCH_DEVICE: Who hands the devices to user space.
  */
@@ -52,7 +52,7 @@ struct iommu_owner_watch;
 
 /**
  * struct iommu_owner_watch_ops - Notifications of a watch
- * @shut: An ownership ends: DMA is blocked and stays so. Take away what user
+ * @shut: An ownership ends: DMA is blocked and stays so. Revoke what user
  *	space has of the group, without waiting for user space, for an operation,
  *	or for a lock that an operation has. Called once for each end, also for
  *	several groups at a time, and with locks of the caller that released the
@@ -84,7 +84,7 @@ struct iommu_owner_vm {
 };
 
 /**
- * struct iommu_owner_watch - Somebody who is told when an ownership ends
+ * struct iommu_owner_watch - A party that is notified when an ownership ends
  * @ops: Callbacks.
  * @class: When in the order.
  * @vm: The VM that the owner is associated with by this watch, or NULL.
@@ -144,7 +144,7 @@ struct iommu_owner_provider {
 };
 
 /**
- * struct iommu_owner_blocker - One device that stands in the way of a claim
+ * struct iommu_owner_blocker - One device that conflicts with a claim
  * @dev: The device; a reference is held.
  * @driver: Name of the driver that uses the DMA API on it.
  */
@@ -179,13 +179,13 @@ struct iommu_owner_access {
  * @state: State of ownership.
  * @name: Name of the owner, of the driver for PRIVATE, "kernel" otherwise.
  * @comm: Command of the task that claimed the group; empty for the kernel.
- * @pid: Process id of that task in the initial namespace; 0 for the kernel.
+ * @pid: Process id of that task in the namespace of the caller; 0 for the kernel.
  * @quarantine: What keeps the group in quarantine, or NULL.
  * @group: Number of the group.
  * @claims: Number of claims that the owner has on the group.
  * @devices: Number of devices in the group.
  * @nr_blockers: Number of entries in @blockers.
- * @blockers: The devices whose drivers stand in the way of a claim.
+ * @blockers: The devices whose drivers conflict with a claim.
  */
 struct iommu_owner_info {
 	u64 generation;

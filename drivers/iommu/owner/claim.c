@@ -20,6 +20,8 @@
  */
 static int claim_probe_device(struct device *dev)
 {
+	if (!iommu_fwspec_ops(dev_iommu_fwspec_get(dev)))
+		return 0;
 	return iommu_probe_device(dev) == -ENOMEM ? -EPROBE_DEFER : 0;
 }
 
@@ -159,12 +161,7 @@ static void claim_undo(struct iommu_group *group, struct iommu_owner *owner)
 	own->pid = NULL;
 	own->comm[0] = '\0';
 	iommu_owner_put(owner);
-	if (iommu_owner_may_return(group) &&
-	    !__iommu_group_set_domain_internal(group, group->default_domain, 0))
-		return;
-	own->quarantine = IOMMU_OWNER_QUARANTINE_DOMAIN;
-	iommu_owner_set_state(group, IOMMU_OWNER_STATE_QUARANTINE);
-	iommu_owner_report_quarantine(group);
+	iommu_owner_undo_group(group);
 }
 
 /*
@@ -382,7 +379,7 @@ EXPORT_SYMBOL_GPL(iommu_owner_release_device);
  *	that driver.
  *
  * For a driver that uses the DMA API and lets user space drive the DMA of the
- * same device from time to time. Its own use does not stand in the way of this
+ * same device from time to time. Its own use does not conflict with this
  * claim and comes back with iommu_owner_release_device(). Until then what the
  * driver had mapped through the DMA API cannot be reached by the device.
  *
@@ -542,8 +539,7 @@ int iommu_owner_quarantine_group(struct iommu_owner *owner,
 	struct iommu_owner_teardown teardown;
 	int ret = 0;
 
-	iommu_owner_init_teardown(&teardown, owner,
-				  IOMMU_OWNER_REASON_RELEASED);
+	iommu_owner_init_teardown(&teardown, owner, IOMMU_OWNER_REASON_REVOKED);
 	iommu_owner_lock(group);
 	if (!own->owner || (own->owner == owner &&
 			    own->state == IOMMU_OWNER_STATE_ENDING)) {

@@ -8,7 +8,7 @@
  *	   detached, the blocking domain is attached. Nothing is waited for.
  *	2. Shut: watches are notified, those of the CPU side first.
  *	3. Drain: wait for the watches through which user space still has
- *	   access, for all groups together no longer than IOMMU_OWNER_DRAIN.
+ *	   access, for all groups together no longer than END_DRAIN_TIMEOUT.
  *	4. Quiesce the devices.
  *	5. Return: the default domain, or quarantine. A group whose watches have
  *	   not drained is quarantined, and completes by itself when they have.
@@ -79,6 +79,8 @@ void iommu_owner_block_group(struct iommu_owner_teardown *teardown,
 	scoped_guard(spinlock, &owner->lock) {
 		list_move_tail(&own->node, &teardown->groups);
 		owner->ending++;
+		if (own->quarantine == IOMMU_OWNER_QUARANTINE_DMA)
+			owner->unblocked = true;
 	}
 	teardown->watched = iommu_owner_last_watch(owner);
 	iommu_group_ref_get(group);
@@ -131,9 +133,14 @@ static void end_quiesce(struct iommu_owner_teardown *teardown)
 	for_each_ending(own, next, teardown) {
 		group = end_group(own);
 		iommu_owner_lock(group);
+		/*
+		 * The quarantine checks once more for a watch that drains now
+		 * and does not see it
+		 */
 		if (READ_ONCE(own->draining) && !own->quarantine)
 			WRITE_ONCE(own->quarantine,
 				   IOMMU_OWNER_QUARANTINE_ACCESS);
+		smp_mb();
 		iommu_owner_quiesce_group(group);
 		iommu_owner_unlock(group);
 	}
@@ -262,7 +269,7 @@ static int end_wait_for_others(struct iommu_owner *owner, unsigned long deadline
 	ret = wait_event_killable_timeout(owner->wait, end_is_complete(owner),
 					  max(left, 0L));
 	if (ret > 0)
-		return 0;
+		return READ_ONCE(owner->unblocked) ? -EIO : 0;
 	return ret ? -EINTR : -ETIMEDOUT;
 }
 
@@ -272,14 +279,15 @@ static int end_wait_for_others(struct iommu_owner *owner, unsigned long deadline
  *
  * When this returns 0, all ownerships of @owner have ended, also those that
  * another task has been ending: DMA is blocked, and user space has no access to a
- * device. @owner cannot claim again. With an error, DMA is blocked as well, but an
- * operation of the former user still runs; its groups are in quarantine, and
- * complete by themselves. Revoking again waits again.
+ * device. @owner cannot claim again. With -ETIMEDOUT and -EINTR, DMA is blocked as
+ * well, but an operation of the former user still runs; its groups are in
+ * quarantine, and complete by themselves. Revoking again waits again.
  *
  * Context: May sleep, for 5 s at most plus the time that resets take. The caller
  * has no lock that a watch of @owner takes, and is no callback of one.
  * Return: 0; -ETIMEDOUT if user space may still have access; -EINTR if the
- * caller was killed before it was known.
+ * caller was killed before it was known; -EIO if the IOMMU driver could not block
+ * the DMA of a group, which is in quarantine.
  */
 int iommu_owner_revoke(struct iommu_owner *owner)
 {

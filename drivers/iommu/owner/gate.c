@@ -43,10 +43,10 @@ static void gate_joined(struct iommu_group *group, struct device *dev)
 		gate_device(dev, true);
 }
 
+/* Whatever the state is by now: the gate refers to the device. */
 static void gate_left(struct iommu_group *group, struct device *dev)
 {
-	if (iommu_owner_state_is_gated(group->ownership.state))
-		gate_device(dev, false);
+	gate_device(dev, false);
 }
 
 /**

@@ -211,6 +211,7 @@ static int lease_may_take(struct iommu_group *group, struct iommu_owner *owner)
 {
 	u32 missing;
 
+	group->ownership.lease.holder = NULL;
 	if (!lease_is_required(group))
 		return 0;
 	missing = LEASE_LOCKDOWN_FIRST & ~iommu_owner_group_bits(group);

@@ -37,6 +37,7 @@ struct iommu_owner_events;
  *	@ending.
  * @ending: Number of ownerships that are ending; and one while the owner is
  *	being revoked.
+ * @unblocked: The DMA of a group could not be blocked at an end.
  * @revoked: Nothing can be claimed any more.
  * @name: Name for reports.
  */
@@ -55,6 +56,7 @@ struct iommu_owner {
 	struct iommu_owner_events *ring;
 	wait_queue_head_t wait;
 	unsigned int ending;
+	bool unblocked;
 	bool revoked;
 	char name[];
 };

@@ -218,8 +218,7 @@ static enum iommu_owner_quarantine quiesce_devices(struct iommu_group *group,
 			reason = quiesce_reason(dev, ret);
 		put_device(dev);
 	}
-	WRITE_ONCE(own->quiescer, NULL);
-	wake_up_var(&own->quiescer);
+	store_release_wake_up(&own->quiescer, NULL);
 	return reason;
 }
 
@@ -257,7 +256,7 @@ VISIBLE_IF_KUNIT void iommu_owner_queue_retry_in(struct iommu_group *group,
 	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_queue_retry_in, group, delay);
 	/* A pending work has a reference already */
 	iommu_group_ref_get(group);
-	if (mod_delayed_work(system_unbound_wq, &group->ownership.retry,
+	if (mod_delayed_work(system_freezable_wq, &group->ownership.retry,
 			     delay))
 		iommu_group_put(group);
 }
@@ -319,6 +318,16 @@ static void quiesce_leave_quarantine(struct iommu_group *group)
 	iommu_owner_returned(group);
 }
 
+/* A claim is undone: the default domain returns, but no state has changed. */
+void iommu_owner_undo_group(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+
+	own->quarantine = quiesce_attach_default(group);
+	if (own->quarantine)
+		quiesce_enter_quarantine(group);
+}
+
 /* Pass 4 of an end, see end.c: quiesce the devices of @group. */
 void iommu_owner_quiesce_group(struct iommu_group *group)
 {
@@ -333,7 +342,10 @@ void iommu_owner_return_group(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
 
-	if (!own->quarantine)
+	/* Nothing of what was to be quiesced is left */
+	if (list_empty(&group->devices))
+		own->quarantine = IOMMU_OWNER_QUARANTINE_NONE;
+	else if (!own->quarantine)
 		own->quarantine = quiesce_attach_default(group);
 	if (own->quarantine) {
 		quiesce_enter_quarantine(group);
@@ -353,7 +365,10 @@ static bool quiesce_may_retry(struct iommu_ownership *own)
 	       own->quarantine == IOMMU_OWNER_QUARANTINE_LEASE;
 }
 
-/* Another task quiesces, and needs the lock of no device for long. */
+/*
+ * Another task quiesces. It does not wait for the lock of a device, and fails for
+ * want of one that the caller has.
+ */
 static void quiesce_wait(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
@@ -372,9 +387,7 @@ void __iommu_owner_retry(struct iommu_group *group, struct device *locked)
 
 	lockdep_assert_held(&group->mutex);
 
-	/* The other task fails for want of the lock that the caller has */
-	if (locked)
-		quiesce_wait(group);
+	quiesce_wait(group);
 	if (!quiesce_may_retry(own))
 		return;
 

@@ -6,6 +6,7 @@
 
 void iommu_owner_quiesce_group(struct iommu_group *group);
 void iommu_owner_return_group(struct iommu_group *group);
+void iommu_owner_undo_group(struct iommu_group *group);
 void iommu_owner_queue_retry(struct iommu_group *group);
 void __iommu_owner_retry(struct iommu_group *group, struct device *locked);
 #if IS_ENABLED(CONFIG_KUNIT)
@@ -22,7 +23,7 @@ void iommu_owner_flush_retry(struct iommu_group *group);
 static inline void iommu_owner_retry(struct iommu_group *group,
 				     struct device *locked)
 {
-	if (unlikely(group->ownership.quarantine))
+	if (unlikely(group->ownership.quarantine || group->ownership.quiescer))
 		__iommu_owner_retry(group, locked);
 }
 

@@ -73,12 +73,6 @@ static const char * const quarantine_names[] = {
 	[IOMMU_OWNER_QUARANTINE_OWNER]		= "the devices are not known to be quiesced",
 };
 
-/* NULL without a quarantine */
-const char *iommu_owner_quarantine_name(enum iommu_owner_quarantine reason)
-{
-	return quarantine_names[reason];
-}
-
 void iommu_owner_report_quarantine(struct iommu_group *group)
 {
 	enum iommu_owner_quarantine reason = group->ownership.quarantine;

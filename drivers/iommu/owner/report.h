@@ -17,6 +17,5 @@ void iommu_owner_report_refused_probe(struct iommu_group *group,
 				      struct device *dev);
 void iommu_owner_report_quarantine(struct iommu_group *group);
 void iommu_owner_describe(struct iommu_group *group, char *buf, size_t size);
-const char *iommu_owner_quarantine_name(enum iommu_owner_quarantine reason);
 
 #endif /* __IOMMU_OWNER_REPORT_H */

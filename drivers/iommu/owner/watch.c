@@ -92,6 +92,8 @@ static void watch_drained(struct iommu_owner_watch *watch)
 	WRITE_ONCE(own->draining, own->draining - 1);
 	if (own->draining)
 		return;
+	/* Paired with the one in end_quiesce() */
+	smp_mb();
 	/* The end may wait for this, or have given up and left a quarantine */
 	wake_up_all(&watch->owner->wait);
 	if (READ_ONCE(own->quarantine) == IOMMU_OWNER_QUARANTINE_ACCESS)

@@ -208,7 +208,7 @@ static void each_way_is_notified_once(struct kunit *test)
 	static const enum iommu_owner_reason reasons[] = {
 		[RELEASE] = IOMMU_OWNER_REASON_RELEASED,
 		[UNRESERVE] = IOMMU_OWNER_REASON_RELEASED,
-		[QUARANTINE] = IOMMU_OWNER_REASON_RELEASED,
+		[QUARANTINE] = IOMMU_OWNER_REASON_REVOKED,
 		[REVOKE] = IOMMU_OWNER_REASON_REVOKED,
 		[REMOVE] = IOMMU_OWNER_REASON_REMOVED,
 	};

@@ -22,7 +22,7 @@
 #define PCI		"/sys/bus/pci"
 #define GROUPS		"/sys/kernel/iommu_groups"
 #define FAIL		"/sys/kernel/debug/fail_function"
-#define RESET		"reset_function"
+#define RESET		"quiesce_reset"
 #define TRACING		"/sys/kernel/tracing/instances/iommu_owner_test"
 #define SECURITYFS	"/sys/kernel/security"
 #define MONITOR		"/dev/virtio-ports/owner.monitor"
