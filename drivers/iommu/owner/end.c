@@ -133,13 +133,13 @@ static void end_quiesce(struct iommu_owner_teardown *teardown)
 	for_each_ending(own, next, teardown) {
 		group = end_group(own);
 		iommu_owner_lock(group);
-		/*
-		 * The quarantine checks once more for a watch that drains now
-		 * and does not see it
-		 */
 		if (READ_ONCE(own->draining) && !own->quarantine)
 			WRITE_ONCE(own->quarantine,
 				   IOMMU_OWNER_QUARANTINE_ACCESS);
+		/*
+		 * Paired with the one in watch_drained(): either that sees the
+		 * reason, or the retry sees that the watch has drained
+		 */
 		smp_mb();
 		iommu_owner_quiesce_group(group);
 		iommu_owner_unlock(group);

@@ -72,7 +72,7 @@ static void lease_del(struct iommu_group *group,
 
 /* Take @lease, but no reference to @group. */
 static int lease_acquire(struct iommu_group *group, u32 required,
-		      const char *holder, struct iommu_owner_lease *lease)
+			 const char *holder, struct iommu_owner_lease *lease)
 {
 	int ret;
 

@@ -187,7 +187,7 @@ void iommu_owner_report_not_isolated(struct iommu_group *group,
 }
 
 static int report_blockers(struct iommu_group *group,
-			    struct iommu_owner_info *info)
+			   struct iommu_owner_info *info)
 {
 	const struct device_driver *driver;
 	struct iommu_owner_blocker *blocker;

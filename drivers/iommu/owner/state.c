@@ -65,18 +65,14 @@ void __init iommu_owner_add_concept(struct iommu_owner_concept *concept)
 	list_add_tail(&concept->node, &concepts);
 }
 
-#define for_each_concept(concept, op)				\
-	list_for_each_entry(concept, &concepts, node)		\
-		if (!(concept)->op)				\
-			;					\
-		else
-
 int iommu_owner_may_take(struct iommu_group *group, struct iommu_owner *owner)
 {
 	struct iommu_owner_concept *concept;
 	int ret;
 
-	for_each_concept(concept, may_take) {
+	list_for_each_entry(concept, &concepts, node) {
+		if (!concept->may_take)
+			continue;
 		ret = concept->may_take(group, owner);
 		if (ret)
 			return ret;
@@ -89,7 +85,9 @@ int iommu_owner_taken(struct iommu_group *group, struct iommu_owner *owner)
 	struct iommu_owner_concept *concept;
 	int ret;
 
-	for_each_concept(concept, taken) {
+	list_for_each_entry(concept, &concepts, node) {
+		if (!concept->taken)
+			continue;
 		ret = concept->taken(group, owner);
 		if (ret)
 			return ret;
@@ -102,7 +100,9 @@ int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner)
 	struct iommu_owner_concept *concept;
 	int ret;
 
-	for_each_concept(concept, use) {
+	list_for_each_entry(concept, &concepts, node) {
+		if (!concept->use)
+			continue;
 		ret = concept->use(group, owner);
 		if (ret)
 			return ret;
@@ -114,8 +114,8 @@ bool iommu_owner_may_probe(struct iommu_group *group, struct group_device *gdev)
 {
 	struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, may_probe)
-		if (!concept->may_probe(group, gdev))
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->may_probe && !concept->may_probe(group, gdev))
 			return false;
 	return true;
 }
@@ -124,8 +124,8 @@ bool iommu_owner_may_return(struct iommu_group *group)
 {
 	struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, may_return)
-		if (!concept->may_return(group))
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->may_return && !concept->may_return(group))
 			return false;
 	return true;
 }
@@ -134,16 +134,18 @@ void iommu_owner_ended(struct iommu_group *group)
 {
 	struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, ended)
-		concept->ended(group);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->ended)
+			concept->ended(group);
 }
 
 void iommu_owner_returned(struct iommu_group *group)
 {
 	struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, returned)
-		concept->returned(group);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->returned)
+			concept->returned(group);
 }
 
 void iommu_owner_event(struct iommu_owner *owner,
@@ -153,8 +155,9 @@ void iommu_owner_event(struct iommu_owner *owner,
 {
 	struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, event)
-		concept->event(owner, type, group, dev, reason);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->event)
+			concept->event(owner, type, group, dev, reason);
 }
 
 void iommu_owner_access(struct iommu_owner *owner,
@@ -162,24 +165,27 @@ void iommu_owner_access(struct iommu_owner *owner,
 {
 	struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, access)
-		concept->access(owner, access);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->access)
+			concept->access(owner, access);
 }
 
 void iommu_owner_settled(struct iommu_owner *owner)
 {
 	struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, settled)
-		concept->settled(owner);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->settled)
+			concept->settled(owner);
 }
 
 void iommu_owner_freed(struct iommu_owner *owner)
 {
 	struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, free)
-		concept->free(owner);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->free)
+			concept->free(owner);
 }
 
 /**
@@ -199,8 +205,9 @@ void iommu_owner_init_group(struct iommu_group *group)
 
 	own->generation = (u64)atomic64_inc_return(&groups) <<
 			  IOMMU_OWNER_GENERATION_BITS;
-	for_each_concept(concept, init)
-		concept->init(group);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->init)
+			concept->init(group);
 }
 
 void iommu_owner_changed(struct iommu_group *group)
@@ -212,8 +219,9 @@ void iommu_owner_changed(struct iommu_group *group)
 	group->ownership.generation++;
 	if (!trace_iommu_owner_isolation_enabled())
 		return;
-	for_each_concept(concept, changed)
-		concept->changed(group);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->changed)
+			concept->changed(group);
 }
 
 /* The only place that changes &iommu_ownership.state. */
@@ -234,8 +242,9 @@ void iommu_owner_set_state(struct iommu_group *group,
 		     (state == IOMMU_OWNER_STATE_QUARANTINE));
 	own->state = state;
 	iommu_owner_changed(group);
-	for_each_concept(concept, state)
-		concept->state(group, old);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->state)
+			concept->state(group, old);
 }
 
 static bool state_is_core_domain(struct iommu_group *group)
@@ -284,8 +293,9 @@ void iommu_owner_unlock(struct iommu_group *group)
 	if (state != own->reported && state != IOMMU_OWNER_STATE_ENDING) {
 		own->reported = state;
 		iommu_owner_changed(group);
-		for_each_concept(concept, report)
-			concept->report(group);
+		list_for_each_entry(concept, &concepts, node)
+			if (concept->report)
+				concept->report(group);
 	}
 	mutex_unlock(&group->mutex);
 }
@@ -397,8 +407,9 @@ void iommu_owner_device_joining(struct iommu_group *group,
 
 	lockdep_assert_held(&group->mutex);
 
-	for_each_concept(concept, joining)
-		concept->joining(group, gdev);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->joining)
+			concept->joining(group, gdev);
 }
 
 /* @gdev has a domain. */
@@ -409,8 +420,9 @@ void iommu_owner_device_joined(struct iommu_group *group,
 	struct iommu_owner_concept *concept;
 
 	iommu_owner_changed(group);
-	for_each_concept(concept, joined)
-		concept->joined(group, gdev->dev);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->joined)
+			concept->joined(group, gdev->dev);
 	if (owner)
 		iommu_owner_event(owner, IOMMU_OWNER_EVENT_DEVICE_ADDED, group,
 				  gdev->dev, 0);
@@ -422,6 +434,7 @@ void iommu_owner_left(struct iommu_group *group, struct device *dev)
 	struct iommu_owner_concept *concept;
 
 	iommu_owner_changed(group);
-	for_each_concept(concept, left)
-		concept->left(group, dev);
+	list_for_each_entry(concept, &concepts, node)
+		if (concept->left)
+			concept->left(group, dev);
 }

@@ -72,8 +72,8 @@ core_initcall(sysfs_owner_init);
 
 /* One snapshot, printed by @emit */
 static ssize_t sysfs_show(struct iommu_group *group, char *buf,
-		    ssize_t (*emit)(const struct iommu_owner_info *info,
-				    char *buf))
+			  ssize_t (*emit)(const struct iommu_owner_info *info,
+					  char *buf))
 {
 	struct iommu_owner_info info;
 	ssize_t ret;

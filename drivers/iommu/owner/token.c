@@ -218,7 +218,7 @@ int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
 	int ret;
 
 	ret = iommu_owner_cmd_copy(&cmd, sizeof(get),
-		       offsetofend(struct iommu_owner_get_token, out_fd));
+				   offsetofend(struct iommu_owner_get_token, out_fd));
 	if (ret)
 		return ret;
 	if (get.flags)
@@ -449,7 +449,7 @@ static int create(void __user *arg)
 	int ret;
 
 	ret = iommu_owner_cmd_copy(&cmd, sizeof(create),
-		       offsetofend(struct iommu_owner_create, name));
+				   offsetofend(struct iommu_owner_create, name));
 	if (ret)
 		return ret;
 	if (create.flags)
@@ -493,8 +493,8 @@ VISIBLE_IF_KUNIT int iommu_owner_query_ioctl(void __user *arg)
 	int ret;
 
 	ret = iommu_owner_cmd_copy(&cmd, sizeof(query),
-		       offsetofend(struct iommu_owner_query,
-				   out_command_flags));
+				   offsetofend(struct iommu_owner_query,
+					       out_command_flags));
 	if (ret)
 		return ret;
 	if (query.flags)

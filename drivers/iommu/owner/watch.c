@@ -92,7 +92,7 @@ static void watch_drained(struct iommu_owner_watch *watch)
 	WRITE_ONCE(own->draining, own->draining - 1);
 	if (own->draining)
 		return;
-	/* Paired with the one in end_quiesce() */
+	/* Paired with the one in end_quiesce(), which sets the reason */
 	smp_mb();
 	/* The end may wait for this, or have given up and left a quarantine */
 	wake_up_all(&watch->owner->wait);

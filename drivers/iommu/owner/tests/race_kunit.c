@@ -77,7 +77,7 @@ static void check_snapshot(struct race *race, u64 *last)
 		atomic_inc(&race->violations);
 	*last = info.generation;
 	state = xa_cmpxchg(&race->states, info.generation, NULL,
-			  xa_mk_value(info.state), GFP_KERNEL);
+			   xa_mk_value(info.state), GFP_KERNEL);
 	if (state && state != xa_mk_value(info.state))
 		atomic_inc(&race->violations);
 }

@@ -26,7 +26,7 @@ static struct iommu_group **groups_new(struct kunit *test)
 }
 
 static unsigned int count_state(struct iommu_group **groups,
-			       enum iommu_owner_state state)
+				enum iommu_owner_state state)
 {
 	unsigned int count = 0;
 

@@ -81,7 +81,7 @@ struct diary *diary_new(struct kunit *test)
 }
 
 void expect_notified(struct kunit *test, struct watcher *w, unsigned int times,
-		 struct iommu_group *group, enum iommu_owner_reason reason)
+		     struct iommu_group *group, enum iommu_owner_reason reason)
 {
 	KUNIT_EXPECT_EQ(test, times, atomic_read(&w->ended));
 	KUNIT_EXPECT_EQ(test, iommu_group_id(group), w->end.group);

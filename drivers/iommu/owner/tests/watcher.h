@@ -71,6 +71,6 @@ struct watcher *watcher_new(struct kunit *test, char letter,
 struct watcher *watcher(struct kunit *test, struct iommu_owner *owner,
 			enum iommu_owner_watch_class class);
 void expect_notified(struct kunit *test, struct watcher *w, unsigned int times,
-		 struct iommu_group *group, enum iommu_owner_reason reason);
+		     struct iommu_group *group, enum iommu_owner_reason reason);
 
 #endif /* __IOMMU_OWNER_TESTS_WATCHER_H */

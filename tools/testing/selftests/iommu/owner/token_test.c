@@ -764,7 +764,7 @@ TEST_F(reserve, exec_keeps_if_asked)
 		if (stay)
 			nap(1000);
 		EXPECT_TRUE(state_is(self->group,
-				    stay ? "reserved" : "kernel"));
+				     stay ? "reserved" : "kernel"));
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 		EXPECT_TRUE(state_is(self->group, "kernel"));
