@@ -87,7 +87,8 @@ int vfio_owner_set(struct vfio_owner *own, struct iommu_owner *owner,
 
 /*
  * Claim as the owner of an iommufd from now on, or as none, if user space has
- * not named one. VMs that watch it keep the owner with the file.
+ * not named one. VMs that watch it keep the owner with the file, and so does a
+ * revocation: -ESTALE.
  */
 int vfio_owner_inherit(struct vfio_owner *own, struct iommu_owner *owner)
 {
@@ -95,6 +96,8 @@ int vfio_owner_inherit(struct vfio_owner *own, struct iommu_owner *owner)
 	int ret = 0;
 
 	scoped_guard(spinlock, &own->lock) {
+		if (own->owner && iommu_owner_revoked(own->owner))
+			return -ESTALE;
 		if (own->inherited && list_empty(&own->vms)) {
 			old = own->owner;
 			own->owner = NULL;
@@ -319,7 +322,7 @@ static int device_set_owner(struct file *file, struct iommu_owner *owner,
 	guard(mutex)(&df->device->dev_set->lock);
 	if (vfio_owner_revoked(&df->own))
 		return -ESTALE;
-	if (df->open)
+	if (df->open || df->binding)
 		return -EBUSY;
 	return owner_replace(&df->own, owner, rights);
 }

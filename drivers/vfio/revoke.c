@@ -25,6 +25,8 @@
 
 #include "vfio.h"
 
+static struct workqueue_struct *open_wq;
+
 static void open_zap(struct vfio_open *open)
 {
 	unmap_mapping_range(open->device->inode->i_mapping, 0, 0, true);
@@ -51,7 +53,7 @@ static void open_idle(struct percpu_ref *ref)
 {
 	struct vfio_open *open = container_of(ref, struct vfio_open, users);
 
-	queue_work(system_unbound_wq, &open->close_work);
+	queue_work(open_wq, &open->close_work);
 }
 
 /* The device is closed, no lock is held: whoever waits for that may go on. */
@@ -69,14 +71,23 @@ static void open_close_revoked(struct work_struct *work)
 {
 	struct vfio_open *open =
 		container_of(work, struct vfio_open, close_work);
+	struct file *file;
 
 	/* A page fault may have mapped again until now */
 	open_zap(open);
 	vfio_open_lock_group(open);
+	file = vfio_open_get_file(open);
 	vfio_open_revoke_container(open);
 	vfio_open_close(open);
 	vfio_open_unlock_group(open);
 	open_finish(open);
+
+	/*
+	 * Closing the group file may wait for an operation of its container.
+	 * fput() would leave that to the one work that closes files for all.
+	 */
+	if (file)
+		__fput_sync(file);
 }
 
 /* The lock of the device set may be held by the user of another device. */
@@ -105,6 +116,18 @@ static int open_shut(struct iommu_owner_watch *watch,
 static const struct iommu_owner_watch_ops open_watch_ops = {
 	.shut = open_shut,
 };
+
+int __init vfio_open_init(void)
+{
+	open_wq = alloc_workqueue("vfio_revoke", WQ_UNBOUND, 0);
+	return open_wq ? 0 : -ENOMEM;
+}
+
+/* The last work may still return when nothing refers to the module any more. */
+void vfio_open_cleanup(void)
+{
+	destroy_workqueue(open_wq);
+}
 
 /**
  * vfio_open_alloc() - Prepare to open a device

@@ -403,6 +403,32 @@ TEST_F(revoke_device, bind_past_a_dead_group_file)
 	EXPECT_TRUE(state_is(self->edu.group, "user"));
 }
 
+static int bind_to(struct vfio *vfio, int iommufd)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind), .iommufd = iommufd,
+	};
+
+	return call(vfio->device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+}
+
+/* A dead file stays open when the driver leaves, and when it comes back. */
+TEST_F(revoke_device, bind_of_a_dead_file_without_driver)
+{
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CDEV, &self->edu));
+	self->token = token_of(self->vfio.container, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, token_revoke(self->token));
+	ASSERT_EQ(0, driver_unbind(&self->edu));
+	EXPECT_EQ(-ESTALE, bind_to(&self->vfio, self->vfio.container));
+	EXPECT_EQ(-ESTALE, token_of(self->vfio.device, DEVICE_RIGHTS));
+
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->next, PATH_CDEV, &self->edu));
+	EXPECT_EQ(-ESTALE, bind_to(&self->vfio, self->next.container));
+	EXPECT_EQ(0, read_config(self->next.device));
+}
+
 /* A device file stands for its device, not for all that the iommufd has. */
 TEST_F(revoke_device, rights_of_a_device_file)
 {
@@ -487,15 +513,6 @@ TEST_F(revoke_shared, second_group_file_and_device)
 	EXPECT_LE(0, self->other.device);
 	EXPECT_EQ(0, read_config(self->other.device));
 	EXPECT_EQ(0, read_config(self->vfio.device));
-}
-
-static int bind_to(struct vfio *vfio, int iommufd)
-{
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof(bind), .iommufd = iommufd,
-	};
-
-	return call(vfio->device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
 }
 
 /* One process with two VMs and one iommufd */
