@@ -60,7 +60,7 @@ static void hold(struct race *race)
 static void check_snapshot(struct race *race, u64 *last)
 {
 	struct iommu_owner_info info;
-	bool user;
+	bool user, owned;
 	void *state;
 
 	if (!race->look)
@@ -70,8 +70,9 @@ static void check_snapshot(struct race *race, u64 *last)
 	iommu_owner_snapshot_free(&info);
 
 	user = info.state == IOMMU_OWNER_STATE_USER;
-	if (user != !!info.claims || user != !!info.pid ||
-	    user == !strcmp(info.name, "kernel"))
+	owned = user || info.state == IOMMU_OWNER_STATE_ENDING;
+	if (user != !!info.claims || owned != !!info.pid ||
+	    owned == !strcmp(info.name, "kernel"))
 		atomic_inc(&race->violations);
 	if (info.generation < *last)
 		atomic_inc(&race->violations);
