@@ -159,7 +159,7 @@ struct iommu_owner_blocker {
  * @group: Its group.
  * @pid: The process that does it, in the initial namespace.
  * @process: The same, with a reference.
- * @refused: It was refused; else it was let through.
+ * @refused: It was refused; else it was allowed.
  * @comm: Command of that process.
  * @path: The way that it takes, in a word.
  */

@@ -824,7 +824,7 @@ TEST_F(mapped, refusal_is_told)
 	munmap(map, PAGE);
 }
 
-/* In this mode it is let through, and told to the administrator alone. */
+/* In this mode it is allowed, and reported to the administrator alone. */
 TEST_F(mapped, log_mode_is_told)
 {
 	klog_recover();
@@ -833,10 +833,10 @@ TEST_F(mapped, log_mode_is_told)
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 	EXPECT_EQ(0, write_config(&self->edu));
 	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, "config by gate-test",
-			      "let through"));
+			      "allowed"));
 	EXPECT_EQ(0, map_resource(&self->edu));
 	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf,
-			      "resource0 by gate-test", "let through"));
+			      "resource0 by gate-test", "allowed"));
 	EXPECT_FALSE(event_is_told(self->token, &self->edu, "config"));
 }
 
