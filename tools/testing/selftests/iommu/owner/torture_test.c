@@ -641,7 +641,8 @@ static void run_vms(void)
 static bool is_state(const char *state)
 {
 	static const char *const states[] = {
-		"kernel", "private", "user", "reserved", "quarantine",
+		"kernel", "private", "user", "reserved", "ending",
+		"quarantine",
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(states); i++)
