@@ -152,14 +152,8 @@ static void claim_set_owner(struct iommu_ownership *own,
 /* A concept has refused. The caller has a reference to @owner. */
 static void claim_undo(struct iommu_group *group, struct iommu_owner *owner)
 {
-	struct iommu_ownership *own = &group->ownership;
-
-	claim_unlink(owner, own);
-	iommu_owner_ended(group);
-	own->owner = NULL;
-	put_pid(own->pid);
-	own->pid = NULL;
-	own->comm[0] = '\0';
+	claim_unlink(owner, &group->ownership);
+	iommu_owner_unlink(group);
 	iommu_owner_put(owner);
 	iommu_owner_undo_group(group);
 }

@@ -146,7 +146,8 @@ static void end_quiesce(struct iommu_owner_teardown *teardown)
 	}
 }
 
-static void end_unlink_owner(struct iommu_group *group)
+/* @group has no owner any more; the caller puts the reference to it. */
+void iommu_owner_unlink(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
 
@@ -166,7 +167,7 @@ static void end_return_group(struct iommu_owner_teardown *teardown,
 
 	iommu_owner_lock(group);
 	list_del(&group->ownership.node);
-	end_unlink_owner(group);
+	iommu_owner_unlink(group);
 	iommu_owner_return_group(group);
 	iommu_owner_event(owner, IOMMU_OWNER_EVENT_ENDED, group, NULL,
 			  teardown->reason);

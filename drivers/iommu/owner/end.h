@@ -8,6 +8,7 @@ void iommu_owner_init_teardown(struct iommu_owner_teardown *teardown,
 			       struct iommu_owner *owner,
 			       enum iommu_owner_reason reason);
 int iommu_owner_block_dma(struct iommu_group *group);
+void iommu_owner_unlink(struct iommu_group *group);
 void iommu_owner_block_group(struct iommu_owner_teardown *teardown,
 			     struct iommu_group *group);
 
