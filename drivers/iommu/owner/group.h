@@ -64,6 +64,7 @@ enum iommu_owner_quarantine {
  * @retry: Ends a quarantine when its reason has gone.
  * @retry_delay: Time until @retry runs again, in jiffies.
  * @uevent: Sends the uevent for @reported.
+ * @sent: The generation of the last uevent.
  * @lease: The lease that lockdown requires of @owner.
  * @leases: That one and those of others.
  * @required: The bits that @leases require. Also read without the mutex.
@@ -89,6 +90,7 @@ struct iommu_ownership {
 	struct delayed_work retry;
 	unsigned long retry_delay;
 	struct work_struct uevent;
+	u64 sent;
 	struct iommu_owner_lease lease;
 	struct hlist_head leases;
 	u32 required;

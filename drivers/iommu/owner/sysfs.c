@@ -26,14 +26,19 @@ static void sysfs_send_uevent(struct work_struct *work)
 		container_of(own, struct iommu_group, ownership);
 	char state_var[32], generation_var[48];
 	char *envp[3] = { state_var, generation_var, NULL };
+	bool sent;
 
 	mutex_lock(&group->mutex);
 	snprintf(state_var, sizeof(state_var), "IOMMU_OWNER_STATE=%s",
 		 iommu_owner_state_name(own->reported));
 	snprintf(generation_var, sizeof(generation_var),
 		 "IOMMU_OWNER_GENERATION=%llu", own->generation);
+	/* Queued again before it had the mutex: nothing is new */
+	sent = own->sent == own->generation;
+	own->sent = own->generation;
 	mutex_unlock(&group->mutex);
-	kobject_uevent_env(&group->kobj, KOBJ_CHANGE, envp);
+	if (!sent)
+		kobject_uevent_env(&group->kobj, KOBJ_CHANGE, envp);
 	iommu_group_put(group);
 }
 
