@@ -33,7 +33,7 @@
 #define GROUPS		"/sys/kernel/iommu_groups"
 #define IOVA		0x10000000ULL
 #define SECONDS		60
-#define MORE_SECONDS	60
+#define MORE_SECONDS	300
 #define ERRORS		160
 #define DEVICES		3
 
@@ -617,13 +617,15 @@ static void run_vms(void)
 			token = note(OP_GET_TOKEN,
 				     token_of(vfio_owner_file(&vfio),
 					      FILE_RIGHTS));
-			for (unsigned int i = draw(8); i; i--) {
-				int file[] = { fd, vfio.device, token };
+			for (unsigned int i = 1 + draw(8); i; i--) {
+				int file[] = { fd, vfio.device };
+				unsigned int v = draw(2), f = draw(2);
 
-				note(OP_VM_ADD, vm_add(&vm[draw(2)],
-						       file[draw(2)]));
-				note(OP_VM_DEL, vm_del(&vm[draw(2)],
-						       file[draw(2)]));
+				note(OP_VM_ADD, vm_add(&vm[v], file[f]));
+				/* What was added, or what may not be there */
+				if (chance(50))
+					f = draw(2);
+				note(OP_VM_DEL, vm_del(&vm[v], file[f]));
 				if (token >= 0 && chance(10))
 					note(OP_REVOKE, token_revoke(token));
 			}
