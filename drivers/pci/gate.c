@@ -381,16 +381,23 @@ int pci_gate_check_phys(phys_addr_t addr, size_t size, const char *path)
 static vm_fault_t insert(struct vm_fault *vmf, bool write_combine)
 {
 	struct vm_area_struct *vma = vmf->vma;
+	pgprot_t prot = vma->vm_page_prot;
 	resource_size_t addr = PFN_PHYS(vmf->pgoff);
 	bool reserved;
 	vm_fault_t ret;
 
+	/*
+	 * sysfs wants to see the first write and has the protection without it.
+	 * Who maps the page for DMA does not write, and needs to know that one may.
+	 */
+	if (vma->vm_flags & VM_SHARED)
+		prot = pgprot_modify(prot, vm_get_page_prot(vma->vm_flags));
 	reserved = write_combine && !arch_io_reserve_memtype_wc(addr, PAGE_SIZE);
 	if (vma->vm_flags & VM_MIXEDMAP)
 		ret = vmf_insert_mixed(vma, vmf->address,
 				       __pfn_to_pfn_t(vmf->pgoff, PFN_DEV));
 	else
-		ret = vmf_insert_pfn(vma, vmf->address, vmf->pgoff);
+		ret = vmf_insert_pfn_prot(vma, vmf->address, vmf->pgoff, prot);
 	if (reserved)
 		arch_io_free_memtype_wc(addr, PAGE_SIZE);
 	return ret;

@@ -62,6 +62,8 @@ static void open_finish(struct vfio_open *open)
 	struct vfio_device *device = open->device;
 
 	iommu_owner_unwatch(&open->watch);
+	if (open->irrevocable)
+		iommu_owner_allow_tokens(open->owner);
 	/* For the driver that waits until the device is closed */
 	vfio_device_put_registration(device);
 	vfio_open_put(open);
@@ -78,6 +80,7 @@ static void open_close_revoked(struct work_struct *work)
 	vfio_open_lock_group(open);
 	file = vfio_open_get_file(open);
 	vfio_open_revoke_container(open);
+	vfio_mmio_unmap(open->device);
 	vfio_open_close(open);
 	vfio_open_unlock_group(open);
 	open_finish(open);
@@ -182,10 +185,12 @@ void vfio_df_link(struct vfio_device_file *df, struct vfio_open *open)
  * @open: The device; it has been opened and its group claimed.
  * @owner: The owner that claimed; NULL for a device without one.
  *
- * Also acquires a reference to the registered device, as long as it is open.
+ * Also acquires a reference to the registered device, as long as it is open. A
+ * device whose driver has no &vfio_device_ops.revoke is for owners without a token.
  *
  * Context: The lock of the device set is held.
- * Return: 0; -ESTALE if the owner has been revoked meanwhile.
+ * Return: 0; -ESTALE if the owner has been revoked meanwhile; -EOPNOTSUPP if the
+ * driver cannot take the device back, and the owner has a token.
  */
 int vfio_open_watch(struct vfio_open *open, struct iommu_owner *owner)
 {
@@ -197,10 +202,14 @@ int vfio_open_watch(struct vfio_open *open, struct iommu_owner *owner)
 	refcount_inc(&open->device->refcount);
 	if (!owner)
 		return 0;
-	ret = iommu_owner_watch(owner, &open->watch);
-	if (!ret)
-		open->owner = iommu_owner_get(owner);
-	return ret;
+	open->owner = iommu_owner_get(owner);
+	if (!open->device->ops->revoke) {
+		ret = iommu_owner_forbid_tokens(owner);
+		if (ret)
+			return ret;
+		open->irrevocable = true;
+	}
+	return iommu_owner_watch(owner, &open->watch);
 }
 
 /**
@@ -232,8 +241,10 @@ void vfio_df_end(struct vfio_device_file *df)
 		df->open = NULL;
 		df->access_granted = false;
 	}
-	if (last)
+	if (last) {
+		vfio_mmio_unmap(device);
 		vfio_open_close(open);
+	}
 	vfio_open_unlock_group(open);
 	vfio_df_count(df, -1);
 	if (last)

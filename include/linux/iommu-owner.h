@@ -306,6 +306,8 @@ void iommu_owner_unwatch(struct iommu_owner_watch *watch);
 void iommu_owner_watch_drained(struct iommu_owner_watch *watch);
 int iommu_owner_revoke(struct iommu_owner *owner);
 bool iommu_owner_revoked(struct iommu_owner *owner);
+int iommu_owner_forbid_tokens(struct iommu_owner *owner);
+void iommu_owner_allow_tokens(struct iommu_owner *owner);
 
 void iommu_owner_register_provider(struct iommu_owner_provider *provider);
 void iommu_owner_unregister_provider(struct iommu_owner_provider *provider);
@@ -455,6 +457,15 @@ static inline int iommu_owner_revoke(struct iommu_owner *owner)
 static inline bool iommu_owner_revoked(struct iommu_owner *owner)
 {
 	return false;
+}
+
+static inline int iommu_owner_forbid_tokens(struct iommu_owner *owner)
+{
+	return 0;
+}
+
+static inline void iommu_owner_allow_tokens(struct iommu_owner *owner)
+{
 }
 
 static inline void

@@ -29,7 +29,9 @@ struct iommu_owner_events;
  * @watched: Number of watches that have ever been added.
  * @nr_watches: Number of @watches.
  * @tokens: Number of &struct iommu_owner_token.
- * @reservers: Number of those that have the right to reserve, and are open.
+ * @irrevocable: Number of things that it has and a revoke cannot take back: there
+ *	are no tokens then.
+ * @reservers: Number of tokens that have the right to reserve, and are open.
  * @events: Number of events in @ring so far.
  * @ring: What its tokens read; NULL before the first token that may. Also read
  *	without the lock: once set, it stays.
@@ -51,6 +53,7 @@ struct iommu_owner {
 	u64 watched;
 	unsigned int nr_watches;
 	unsigned int tokens;
+	unsigned int irrevocable;
 	unsigned int reservers;
 	u64 events;
 	struct iommu_owner_events *ring;

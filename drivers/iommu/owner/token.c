@@ -29,6 +29,8 @@
 static int token_count(struct iommu_owner *owner)
 {
 	guard(spinlock)(&owner->lock);
+	if (owner->irrevocable)
+		return -EOPNOTSUPP;
 	if (owner->tokens >= IOMMU_OWNER_TOKENS_MAX)
 		return -ENOSPC;
 	owner->tokens++;
@@ -205,8 +207,9 @@ static bool is_revoked(struct iommu_owner *owner)
  * Return: 0; -ENOTTY without CONFIG_IOMMU_OWNER_TOKEN; -EBADFD if @file does not
  * stand for an owner; -ENODEV if it has none yet; -ESTALE if its owner has been
  * revoked; -EPERM if it does not have all the rights; -EINVAL for a short
- * structure or no right at all; -EOPNOTSUPP for an unknown flag or right; -E2BIG
- * for an unknown field that is not zero; -ENOSPC if the owner has too many
+ * structure or no right at all; -EOPNOTSUPP for an unknown flag or right, or if
+ * the owner has something that a revoke cannot take back; -E2BIG for an unknown
+ * field that is not zero; -ENOSPC if the owner has too many
  * tokens; -EFAULT; -EMFILE, -ENFILE; -ENOMEM.
  */
 int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)

@@ -201,9 +201,9 @@ struct iommu_owner_create {
  * than those that the file has, and never IOMMU_OWNER_RIGHT_TAKE.
  *
  * Return: 0; EPERM if @rights has more than that; ENODEV if the file has no
- * owner yet; EBADFD if it never has one; ENOSPC if the owner has
- * IOMMU_OWNER_TOKENS_MAX tokens; EMFILE or ENFILE if there are too many open
- * files.
+ * owner yet; EBADFD if it never has one; EOPNOTSUPP if it has something that
+ * could not be revoked; ENOSPC if the owner has IOMMU_OWNER_TOKENS_MAX tokens;
+ * EMFILE or ENFILE if there are too many open files.
  */
 struct iommu_owner_get_token {
 	__u32 size;

@@ -768,6 +768,32 @@ static void token_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, s.owner->tokens);
 }
 
+/* What cannot be taken back and a token that takes it back: one of them only */
+static void token_irrevocable(struct kunit *test)
+{
+	struct iommu_owner *owner = mock_owner(test, "backend")->owner;
+	struct iommu_owner_token *token;
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_tokens(owner));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_tokens(owner));
+	iommu_owner_allow_tokens(owner);
+	token = iommu_owner_token_alloc(owner, IOMMU_OWNER_RIGHT_REVOKE);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR_OR_ZERO(token));
+	if (!IS_ERR(token))
+		iommu_owner_token_close(token);
+	iommu_owner_allow_tokens(owner);
+
+	token = token_new(test, owner, IOMMU_OWNER_RIGHT_INSPECT);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_owner_forbid_tokens(owner));
+	iommu_owner_token_close(token);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_tokens(owner));
+	iommu_owner_allow_tokens(owner);
+
+	/* User space may still have a token of it, or use one of its files */
+	owner->explicit = true;
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_owner_forbid_tokens(owner));
+}
+
 static void token_watch_limit(struct kunit *test)
 {
 	static const struct iommu_owner_watch_ops no_ops;
@@ -1369,6 +1395,7 @@ static struct kunit_case token_cases[] = {
 	KUNIT_CASE(token_ref_elements),
 	KUNIT_CASE(token_info_elements),
 	KUNIT_CASE(token_limit),
+	KUNIT_CASE(token_irrevocable),
 	KUNIT_CASE(token_watch_limit),
 	KUNIT_CASE(token_revoked),
 	KUNIT_CASE(token_check),

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Operations that wait for a page of their user: include it in a program once */
+#ifndef __IOMMU_OWNER_PARK_H
+#define __IOMMU_OWNER_PARK_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/userfaultfd.h>
+
+#include "owner_lib.h"
+
+#define NO_USERFAULTFD		"no userfaultfd"
+
+/* A thread that is in an ioctl and waits there for a page that nobody fills */
+struct parked {
+	pthread_t thread;
+	struct uffdio_range range;
+	int uffd;
+	int fd;
+	unsigned long cmd;
+	void *arg;
+	int ret;
+};
+
+static inline void *parked_ioctl(void *data)
+{
+	struct parked *parked = data;
+
+	parked->ret = call(parked->fd, parked->cmd, parked->arg);
+	return NULL;
+}
+
+/* @mode: the first access to the page waits, or only the first write */
+static inline void *parked_page(struct parked *parked, __u64 mode)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = mode == UFFDIO_REGISTER_MODE_WP ?
+			    UFFD_FEATURE_PAGEFAULT_FLAG_WP : 0,
+	};
+	struct uffdio_register range = { .mode = mode };
+	size_t size = sysconf(_SC_PAGESIZE);
+	void *page;
+
+	parked->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (parked->uffd < 0)
+		return NULL;
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	parked->range = (struct uffdio_range){ (uintptr_t)page, size };
+	range.range = parked->range;
+	if (call(parked->uffd, UFFDIO_API, &api) ||
+	    call(parked->uffd, UFFDIO_REGISTER, &range)) {
+		close(parked->uffd);
+		return NULL;
+	}
+	return page;
+}
+
+/* Returns when the thread waits */
+static inline int parked_start(struct parked *parked, int fd, unsigned long cmd,
+			void *arg)
+{
+	struct pollfd pollfd = { .fd = parked->uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	parked->fd = fd;
+	parked->cmd = cmd;
+	parked->arg = arg;
+	if (pthread_create(&parked->thread, NULL, parked_ioctl, parked) ||
+	    poll(&pollfd, 1, WAIT_MS) != 1 ||
+	    read(parked->uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return -EIO;
+	return 0;
+}
+
+/* What the ioctl returned */
+static inline int parked_end(struct parked *parked)
+{
+	struct uffdio_zeropage zero = { .range = parked->range };
+	struct uffdio_writeprotect write = { .range = parked->range };
+
+	if (call(parked->uffd, UFFDIO_ZEROPAGE, &zero))
+		call(parked->uffd, UFFDIO_WRITEPROTECT, &write);
+	pthread_join(parked->thread, NULL);
+	close(parked->uffd);
+	return parked->ret;
+}
+
+#endif /* __IOMMU_OWNER_PARK_H */
