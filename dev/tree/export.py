@@ -106,16 +106,17 @@ def mails(tree):
         "the assembled tree")
 
 
-def folders(paths):
-    """Folders whose objects kbuild can make, for the files that a series touches."""
+def targets(paths):
+    """What kbuild makes of the files that a series touches: their folders.
+
+    All of KVM would take as long as all others together: of it only those files.
+    """
     found = set()
     for path in paths:
-        folder = os.path.dirname(path)
-        if folder.startswith("virt/kvm"):
-            folder = "arch/x86/kvm"		# built from there
-        if folder.split("/")[0] in ("drivers", "kernel", "security", "virt", "samples") or \
-                folder.startswith("arch/x86/"):
-            found.add(folder + "/")
+        if path.startswith("virt/kvm/") and path.endswith(".c"):
+            found.add(f"arch/x86/kvm/../../../{path[:-2]}.o")	# built from there
+        elif path.split("/")[0] in ("drivers", "kernel", "security", "samples"):
+            found.add(os.path.dirname(path) + "/")
     return sorted(f for f in found if not any(f != g and f.startswith(g) for g in found))
 
 
@@ -128,7 +129,7 @@ def prefixes(tree, quick):
     """Build every prefix of the series, with our options on and off."""
     steps = series.load()
     head = tree.commits(steps)
-    dirs = folders(tree.git.changes(tree.base, head)) if quick else []
+    wanted = targets(tree.git.changes(tree.base, head)) if quick else []
     # Without the debugging of the test kernel, which takes longer to compile.
     flavours = ("quick-on", "plain") if quick else ("test", "off")
     parent, done = tree.base, 0
@@ -144,8 +145,8 @@ def prefixes(tree, quick):
             out = tree.build / "out" / f"prefix-{name}"
             if fresh:
                 configure(source, out, flavour)
-            targets = [d for d in dirs if (source / d).is_dir()] or ["vmlinux", "modules"]
-            commands.append(shlex.join(map(str, [*TIED, *make(source, out), *targets])))
+            goals = [t for t in wanted if (source / t).exists() or t.endswith(".o")] or ["vmlinux", "modules"]
+            commands.append(shlex.join(map(str, [*TIED, *make(source, out), *goals])))
         # The second finds in the compiler cache what the options do not change.
         if step(f"prefix {number}/{len(steps)}: {s.subject}", "prefix", "sh", "-c",
                 " && ".join(commands), may_fail=True):
@@ -153,7 +154,7 @@ def prefixes(tree, quick):
                         f"in prefix-on or prefix-off in {tree.build}/out")
         done += 1
     say(f"{done} prefixes build, our options on and off"
-        + (f" (objects of {' '.join(dirs)})" if quick else ""))
+        + (f" (objects of {' '.join(wanted)})" if quick else ""))
 
 
 def configure(source, out, flavour):

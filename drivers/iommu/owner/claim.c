@@ -310,8 +310,8 @@ EXPORT_SYMBOL_GPL(iommu_owner_claim_group);
  * the default domain returns. If that fails, the group is quarantined.
  *
  * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -ESTALE if the ownership has ended; -EACCES if another owner has
- * the group.
+ * Return: 0; -ESTALE if the ownership has ended, or @owner has been revoked;
+ * -EACCES if another owner has the group.
  */
 int iommu_owner_release_group(struct iommu_owner *owner,
 			      struct iommu_group *group)
@@ -466,7 +466,7 @@ int iommu_owner_unreserve_group(struct iommu_owner *owner,
 	if (!own->owner || (own->owner == owner && !own->reserved)) {
 		ret = -ESTALE;
 	} else if (own->owner != owner) {
-		ret = -EACCES;
+		ret = iommu_owner_revoked(owner) ? -ESTALE : -EACCES;
 	} else {
 		own->reserved = false;
 		iommu_owner_changed(group);
@@ -523,8 +523,8 @@ EXPORT_SYMBOL_GPL(iommu_owner_group_viable);
  * iommu_owner_clear_quarantine().
  *
  * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -ESTALE if the ownership has ended; -EACCES if another owner has
- * the group.
+ * Return: 0; -ESTALE if the ownership has ended, or @owner has been revoked;
+ * -EACCES if another owner has the group.
  */
 int iommu_owner_quarantine_group(struct iommu_owner *owner,
 				 struct iommu_group *group)
@@ -539,7 +539,7 @@ int iommu_owner_quarantine_group(struct iommu_owner *owner,
 			    own->state == IOMMU_OWNER_STATE_ENDING)) {
 		ret = -ESTALE;
 	} else if (own->owner != owner) {
-		ret = -EACCES;
+		ret = iommu_owner_revoked(owner) ? -ESTALE : -EACCES;
 	} else {
 		own->quarantine = IOMMU_OWNER_QUARANTINE_OWNER;
 		iommu_owner_block_group(&teardown, group);

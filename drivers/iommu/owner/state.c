@@ -358,7 +358,7 @@ const char *iommu_owner_group_owner(struct iommu_group *group)
 /*
  * May @owner, or the kernel if it is NULL, change the domains and PASIDs of
  * @group? -EBUSY: the group has an owner or is in quarantine; -EACCES: another
- * owner; -ESTALE: the ownership has ended.
+ * owner; -ESTALE: the ownership has ended, or the owner has been revoked.
  */
 int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner)
 {
@@ -371,7 +371,7 @@ int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner)
 	if (!own->owner)
 		return -ESTALE;
 	if (own->owner != owner)
-		return -EACCES;
+		return iommu_owner_revoked(owner) ? -ESTALE : -EACCES;
 	return own->state == IOMMU_OWNER_STATE_USER ? 0 : -ESTALE;
 }
 

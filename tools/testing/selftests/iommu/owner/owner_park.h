@@ -49,7 +49,7 @@ static inline void *parked_page(struct parked *parked, __u64 mode)
 	size_t size = sysconf(_SC_PAGESIZE);
 	void *page;
 
-	parked->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	parked->uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (parked->uffd < 0)
 		return NULL;
 	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -64,9 +64,9 @@ static inline void *parked_page(struct parked *parked, __u64 mode)
 	return page;
 }
 
-/* Returns when the thread waits */
-static inline int parked_start(struct parked *parked, int fd, unsigned long cmd,
-			void *arg)
+/* Returns when the thread waits; -EIO if it does not within @ms */
+static inline int parked_try(struct parked *parked, int fd, unsigned long cmd,
+			     void *arg, unsigned int ms)
 {
 	struct pollfd pollfd = { .fd = parked->uffd, .events = POLLIN };
 	struct uffd_msg msg;
@@ -75,10 +75,16 @@ static inline int parked_start(struct parked *parked, int fd, unsigned long cmd,
 	parked->cmd = cmd;
 	parked->arg = arg;
 	if (pthread_create(&parked->thread, NULL, parked_ioctl, parked) ||
-	    poll(&pollfd, 1, WAIT_MS) != 1 ||
+	    poll(&pollfd, 1, ms) != 1 ||
 	    read(parked->uffd, &msg, sizeof(msg)) != sizeof(msg))
 		return -EIO;
 	return 0;
+}
+
+static inline int parked_start(struct parked *parked, int fd,
+			       unsigned long cmd, void *arg)
+{
+	return parked_try(parked, fd, cmd, arg, WAIT_MS);
 }
 
 /* What the ioctl returned */

@@ -27,6 +27,7 @@
 
 #include "owner_kvm.h"
 #include "owner_lib.h"
+#include "owner_park.h"
 #include "owner_token.h"
 
 #define PCI		"/sys/bus/pci"
@@ -49,6 +50,7 @@ enum op {
 	OP_CREATE, OP_GET_TOKEN, OP_DUP, OP_GET_INFO, OP_CHECK, OP_RESERVE,
 	OP_RELEASE, OP_REVOKE, OP_USE, OP_READ, OP_BIND, OP_UNBIND, OP_REMOVE,
 	OP_RESCAN, OP_UNPLUG, OP_PLUG, OP_VM_ADD, OP_VM_DEL, OP_LOOK,
+	OP_SECOND, OP_REOPEN, OP_SWITCH, OP_OTHER_PATH, OP_PEER, OP_HANG,
 	OP_COUNT,
 };
 
@@ -91,6 +93,16 @@ static const struct {
 	[OP_VM_ADD] = { "VM add", { EBUSY, EEXIST, ESTALE } },
 	[OP_VM_DEL] = { "VM del", { ENOENT } },
 	[OP_LOOK] = { "look at sysfs", { ENOENT, ENODEV } },
+	[OP_SECOND] = { "second device file", { ENODEV, EBUSY, EINVAL, ESTALE } },
+	[OP_REOPEN] = {
+		"open again", { ENOENT, ENODEV, EPERM, EBUSY, EINVAL, ESTALE }
+	},
+	[OP_SWITCH] = { "change the owner", { EBUSY, EINVAL, ESTALE } },
+	[OP_OTHER_PATH] = {
+		"open by the other path", { ENOENT, ENODEV, EBUSY, EINVAL }
+	},
+	[OP_PEER] = { "map for a peer", { EEXIST, EFAULT, ESTALE } },
+	[OP_HANG] = { "hang", { EFAULT, ENOENT, ENOTTY, ESTALE } },
 };
 
 /* What all processes share */
@@ -397,6 +409,148 @@ static void be_revoked(void)
 	close_all(&vfio);
 }
 
+static int get_device(int group, const struct pdev *pdev)
+{
+	return call(group, VFIO_GROUP_GET_DEVICE_FD, (void *)pdev->bdf);
+}
+
+/* The group is closed and opened again, for the same container. */
+static int reopen(struct vfio *vfio, const struct pdev *pdev)
+{
+	char path[64];
+	int fd, ret;
+
+	close_fd(&vfio->group);
+	snprintf(path, sizeof(path), "/dev/vfio/%d", pdev->group);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	vfio->group = fd;
+	ret = call(fd, VFIO_GROUP_SET_CONTAINER, &vfio->container);
+	if (ret)
+		return ret;
+	if (vfio->path == PATH_CONTAINER)
+		call(vfio->container, VFIO_SET_IOMMU,
+		     (void *)VFIO_TYPE1v2_IOMMU);
+	ret = get_device(fd, pdev);
+	return ret < 0 ? ret : close(ret);
+}
+
+/* Another owner for files of an open device. */
+static int switch_owner(struct vfio *vfio)
+{
+	int token = token_create("other", ALL_RIGHTS);
+	int ret;
+
+	if (token < 0)
+		return 0;
+	if (vfio->group >= 0)
+		call(vfio->group, VFIO_GROUP_UNSET_CONTAINER, NULL);
+	ret = token_use(token, claimer(vfio));
+	if (vfio->group >= 0)
+		call(vfio->group, VFIO_GROUP_SET_CONTAINER, &vfio->container);
+	close(token);
+	return ret;
+}
+
+/* The same device by cdev if it is open by its group, and the other way round */
+static int open_other_path(const struct vfio *vfio, const struct pdev *pdev)
+{
+	struct vfio other;
+	int ret;
+
+	ret = vfio_open(&other, vfio->path == PATH_CDEV ? PATH_COMPAT :
+							  PATH_CDEV, pdev);
+	if (ret)
+		return ret;
+	ret = vfio_claim(&other, pdev);
+	vfio_close(&other);
+	return ret;
+}
+
+/* Registers in the address space of the device itself, as QEMU has them */
+static int map_peer(struct vfio *vfio)
+{
+	void *bar = edu_open_vfio(vfio);
+	int ret;
+
+	if (!bar)
+		return -ESTALE;
+	ret = vfio_map(vfio, bar, 2 * IOVA, sysconf(_SC_PAGESIZE));
+	if (!ret && chance(50))
+		vfio_unmap(vfio, 2 * IOVA, sysconf(_SC_PAGESIZE));
+	edu_close(bar);
+	return ret;
+}
+
+/* An operation that waits for a page for some time */
+static int hang(struct vfio *vfio)
+{
+	struct parked parked;
+	void *page;
+	int ret;
+
+	page = parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING);
+	if (!page)
+		return -ENOENT;
+	/* It does not hang if the device has been revoked */
+	if (!parked_try(&parked, vfio->device, VFIO_DEVICE_GET_INFO, page, 50))
+		doze(50);
+	ret = parked_end(&parked);
+	munmap(page, sysconf(_SC_PAGESIZE));
+	/* A structure of zeroes is too short */
+	return ret == -EINVAL ? 0 : ret;
+}
+
+/* More than one file of a device, while it is taken away or not */
+static void open_again(void)
+{
+	struct pdev pdev = pick();
+	struct vfio vfio;
+	int token, file;
+
+	if (try_open(&vfio, &pdev) || !claim(&vfio, &pdev)) {
+		close_all(&vfio);
+		return;
+	}
+	token = token_of(vfio_owner_file(&vfio), FILE_RIGHTS);
+	for (unsigned int i = 1 + draw(6); i; i--) {
+		switch (draw(7)) {
+		case 0:
+			if (vfio.group < 0)
+				break;
+			file = note(OP_SECOND, get_device(vfio.group, &pdev));
+			if (file >= 0)
+				close(file);
+			break;
+		case 1:
+			if (vfio.group >= 0 &&
+			    note(OP_REOPEN, reopen(&vfio, &pdev)))
+				i = 1;
+			break;
+		case 2:
+			note(OP_SWITCH, switch_owner(&vfio));
+			break;
+		case 3:
+			note(OP_OTHER_PATH, open_other_path(&vfio, &pdev));
+			break;
+		case 4:
+			if (vfio.path == PATH_CONTAINER && is_edu(&pdev))
+				note(OP_PEER, map_peer(&vfio));
+			break;
+		case 5:
+			note(OP_HANG, hang(&vfio));
+			break;
+		default:
+			if (token >= 0)
+				note(OP_REVOKE, token_revoke(token));
+		}
+	}
+	if (token >= 0)
+		close(token);
+	close_all(&vfio);
+}
+
 static int look(int token)
 {
 	struct iommu_owner_group_info groups[4];
@@ -695,6 +849,7 @@ static const struct {
 	{ squat,	"squat",	2 },
 	{ be_killed,	"be_killed",	1 },
 	{ be_revoked,	"be_revoked",	2 },
+	{ open_again,	"open_again",	2 },
 	{ orchestrate,	"orchestrate",	1 },
 	{ bind_any,	"bind_any",	2 },
 	{ plug_any,	"plug_any",	1 },
@@ -719,6 +874,14 @@ static pid_t start_worker(unsigned int kind, unsigned int number)
 	_exit(0);
 }
 
+static bool tried(enum op op)
+{
+	for (unsigned int e = 0; e < ERRORS; e++)
+		if (shared->count[op][e])
+			return true;
+	return false;
+}
+
 /* All must have succeeded at least once, or it tortured nothing. */
 static bool all_done(bool print)
 {
@@ -729,6 +892,9 @@ static bool all_done(bool print)
 			continue;
 		/* The devices may have no reset */
 		if (op == OP_RESET)
+			continue;
+		/* Refused unless the device has been revoked before */
+		if ((op == OP_OTHER_PATH || op == OP_SWITCH) && tried(op))
 			continue;
 		if ((op == OP_VM_ADD || op == OP_VM_DEL) && !kvm_there)
 			continue;
