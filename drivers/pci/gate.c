@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The gate on the host's raw ways to a PCI device that somebody else drives
+ * The gate before the raw access paths of the host to an owned PCI device
  *
  * While user space owns the IOMMU group of a device, has it reserved, or left it
  * in quarantine, the files by which the host writes the config space of the
- * device and reaches its BARs past every driver are shut. The owner's own way,
- * VFIO, is another one and does not come by here.
+ * device and reaches its BARs past every driver are shut. The access path of the
+ * owner, VFIO, is another one and does not come by here.
  *
  * A BAR is mapped page by page, when it is touched, and each fault asks the gate.
  * That is how a mapping that races with the gate loses: a page that came before
@@ -45,20 +45,20 @@
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "iommu_owner."
 
-/* The access is allowed, but told */
-#define TELL	1
+/* The access is allowed, but logged */
+#define GATE_LOGGED	1
 
 static DECLARE_RWSEM(gate_lock);	/* protects what follows */
 static LIST_HEAD(gated);		/* by pci_dev::gate_node */
 static enum pci_gate_mode gate_mode;
 
-static const char * const mode_names[] = {
+static const char * const gate_mode_names[] = {
 	[PCI_GATE_ENFORCE]	= "enforce",
 	[PCI_GATE_LOG]		= "log",
 	[PCI_GATE_OFF]		= "off",
 };
 
-/* 0: allowed; 1: allowed, but told; or the error of a refusal, which is told */
+/* 0: allowed; GATE_LOGGED; or the error of a refusal, which is reported */
 VISIBLE_IF_KUNIT int pci_gate_decide(bool gated, enum pci_gate_mode mode,
 				     bool locked_down)
 {
@@ -68,28 +68,28 @@ VISIBLE_IF_KUNIT int pci_gate_decide(bool gated, enum pci_gate_mode mode,
 		return -EPERM;
 	if (mode == PCI_GATE_ENFORCE)
 		return -EBUSY;
-	return mode == PCI_GATE_LOG ? TELL : 0;
+	return mode == PCI_GATE_LOG ? GATE_LOGGED : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(pci_gate_decide);
 
-static bool is_gated(const struct pci_dev *pdev)
+static bool gate_is_closed(const struct pci_dev *pdev)
 {
 	return test_bit(PCI_DEV_GATED, &pdev->priv_flags);
 }
 
 /*
- * Decide about an access by current to @pdev, which may be NULL. If it is to be
- * told, @access is filled in: a gated device has not left its group, for that
- * opens the gate.
+ * Decide about an access by current to @pdev, which may be NULL. If the result is
+ * not 0, @access is filled in for the report: a gated device has not left its
+ * group, for that opens the gate.
  */
-static int judge(struct pci_dev *pdev, const char *path,
-		 struct iommu_owner_access *access)
+static int gate_check_locked(struct pci_dev *pdev, const char *path,
+			     struct iommu_owner_access *access)
 {
 	int ret;
 
 	lockdep_assert_held(&gate_lock);
 
-	if (!pdev || !is_gated(pdev))
+	if (!pdev || !gate_is_closed(pdev))
 		return 0;
 	ret = pci_gate_decide(true, gate_mode,
 			      security_locked_down(LOCKDOWN_PCI_ACCESS));
@@ -106,88 +106,88 @@ static int judge(struct pci_dev *pdev, const char *path,
 	return ret;
 }
 
-static void put_access(const struct iommu_owner_access *access)
+static void gate_put_access(const struct iommu_owner_access *access)
 {
 	put_pid(access->process);
 	iommu_group_put(access->group);
 	put_device(access->dev);
 }
 
-static void tell(const struct iommu_owner_access *access)
+static void gate_report(const struct iommu_owner_access *access)
 {
 	iommu_owner_report_access(access);
-	put_access(access);
+	gate_put_access(access);
 }
 
-struct told_later {
+struct gate_report_entry {
 	struct list_head node;
 	struct iommu_owner_access access;
 };
 
-static LIST_HEAD(later);
-static DEFINE_SPINLOCK(later_lock);	/* protects later */
+static LIST_HEAD(gate_pending);
+static DEFINE_SPINLOCK(gate_pending_lock);	/* protects gate_pending */
 
-static void tell_all(struct work_struct *work)
+static void gate_report_pending(struct work_struct *work)
 {
-	struct told_later *job, *next;
+	struct gate_report_entry *job, *next;
 	LIST_HEAD(jobs);
 
-	scoped_guard(spinlock, &later_lock)
-		list_splice_init(&later, &jobs);
+	scoped_guard(spinlock, &gate_pending_lock)
+		list_splice_init(&gate_pending, &jobs);
 	list_for_each_entry_safe(job, next, &jobs, node) {
-		tell(&job->access);
+		gate_report(&job->access);
 		kfree(job);
 	}
 }
 
-static DECLARE_WORK(later_work, tell_all);
+static DECLARE_WORK(gate_pending_work, gate_report_pending);
 
-static bool same_access(const struct iommu_owner_access *a,
-			const struct iommu_owner_access *b)
+static bool gate_same_access(const struct iommu_owner_access *a,
+			     const struct iommu_owner_access *b)
 {
 	return a->dev == b->dev && a->pid == b->pid &&
 	       a->refused == b->refused && !strcmp(a->path, b->path);
 }
 
-/* False if the same is about to be told already */
-static bool add_later(struct told_later *job)
+/* False if a report of the same access is pending */
+static bool gate_add_pending(struct gate_report_entry *job)
 {
-	struct told_later *other;
+	struct gate_report_entry *other;
 
-	guard(spinlock)(&later_lock);
-	list_for_each_entry(other, &later, node)
-		if (same_access(&other->access, &job->access))
+	guard(spinlock)(&gate_pending_lock);
+	list_for_each_entry(other, &gate_pending, node)
+		if (gate_same_access(&other->access, &job->access))
 			return false;
-	list_add_tail(&job->node, &later);
+	list_add_tail(&job->node, &gate_pending);
 	return true;
 }
 
-/* For who holds the mmap_lock, and must not wait for the mutex of a group */
-static void tell_later(const struct iommu_owner_access *access)
+/* With the mmap_lock, which must not wait for the mutex of a group */
+static void gate_report_later(const struct iommu_owner_access *access)
 {
-	struct told_later *job = kmalloc(sizeof(*job), GFP_KERNEL);
+	struct gate_report_entry *job = kmalloc(sizeof(*job), GFP_KERNEL);
 
 	if (job) {
 		job->access = *access;
-		if (add_later(job)) {
-			schedule_work(&later_work);
+		if (gate_add_pending(job)) {
+			schedule_work(&gate_pending_work);
 			return;
 		}
 		kfree(job);
 	}
-	put_access(access);
+	gate_put_access(access);
 }
 
-static int check(struct pci_dev *pdev, const char *path,
-		 void (*report)(const struct iommu_owner_access *access))
+static int gate_check(struct pci_dev *pdev, const char *path,
+		      void (*report)(const struct iommu_owner_access *access))
 {
 	struct iommu_owner_access access;
 	int ret;
 
-	if (likely(!is_gated(pdev)))
+	if (likely(!gate_is_closed(pdev)))
 		return 0;
 	scoped_guard(rwsem_read, &gate_lock)
-		ret = judge(pdev, path, &access);
+		ret = gate_check_locked(pdev, path, &access);
 	if (ret)
 		report(&access);
 	return min(ret, 0);
@@ -196,10 +196,10 @@ static int check(struct pci_dev *pdev, const char *path,
 /**
  * pci_gate_check() - May the host reach a device past its driver?
  * @pdev: The device; the caller has a reference.
- * @path: The way that it takes, in a word.
+ * @path: The access path, in a word.
  *
- * A refusal is told to the owner, in the log and by tracepoint. An access that
- * was let in and is still under way when the gate closes is not waited for.
+ * A refusal is reported to the tokens of the owner, in the log and by tracepoint.
+ * An access that is still under way when the gate closes is not waited for.
  *
  * Context: May sleep. Takes the mutex of the group of @pdev.
  * Return: 0; -EBUSY if the group has an owner in user space, is reserved or in
@@ -207,32 +207,32 @@ static int check(struct pci_dev *pdev, const char *path,
  */
 int pci_gate_check(struct pci_dev *pdev, const char *path)
 {
-	return check(pdev, path, tell);
+	return gate_check(pdev, path, gate_report);
 }
 
 /**
  * pci_gate_check_mmap() - May the host map a BAR of a device?
  * @pdev: The device; the caller has a reference.
- * @path: The way that it takes, in a word.
+ * @path: The access path, in a word.
  *
- * As pci_gate_check(), but what there is to tell is told a little later.
+ * As pci_gate_check(), but the report comes a little later, from a work.
  *
  * Context: May sleep. The mmap_lock is held.
  * Return: As pci_gate_check().
  */
 int pci_gate_check_mmap(struct pci_dev *pdev, const char *path)
 {
-	return check(pdev, path, tell_later);
+	return gate_check(pdev, path, gate_report_later);
 }
 
-static struct pci_bus *root_bus(struct pci_bus *bus)
+static struct pci_bus *gate_root_bus(struct pci_bus *bus)
 {
 	while (!pci_is_root_bus(bus))
 		bus = bus->parent;
 	return bus;
 }
 
-static bool is_below(const struct pci_dev *pdev, const struct pci_bus *top)
+static bool gate_is_below(const struct pci_dev *pdev, const struct pci_bus *top)
 {
 	for (struct pci_bus *bus = pdev->bus; bus; bus = bus->parent)
 		if (bus == top)
@@ -243,10 +243,10 @@ static bool is_below(const struct pci_dev *pdev, const struct pci_bus *top)
 /**
  * pci_gate_check_below() - May the host do what changes all devices of a bus?
  * @bus: The bus; the caller has a reference.
- * @path: The way that it takes, in a word.
+ * @path: The access path, in a word.
  *
  * The same as pci_gate_check() for a device that the bus leads to, if one of them
- * is gated. What there is to tell is told a little later.
+ * is gated. The report comes a little later, from a work.
  *
  * Context: May sleep.
  * Return: As pci_gate_check().
@@ -259,11 +259,11 @@ int pci_gate_check_below(struct pci_bus *bus, const char *path)
 
 	guard(rwsem_read)(&gate_lock);
 	list_for_each_entry(pdev, &gated, gate_node) {
-		if (!is_below(pdev, bus))
+		if (!gate_is_below(pdev, bus))
 			continue;
-		ret = judge(pdev, path, &access);
+		ret = gate_check_locked(pdev, path, &access);
 		if (ret)
-			tell_later(&access);
+			gate_report_later(&access);
 		break;
 	}
 	return min(ret, 0);
@@ -272,7 +272,7 @@ int pci_gate_check_below(struct pci_bus *bus, const char *path)
 /**
  * pci_gate_check_bus() - May the host reach legacy addresses of a bus?
  * @bus: The bus; the caller has a reference.
- * @path: The way that it takes, in a word.
+ * @path: The access path, in a word.
  *
  * A legacy address is decoded by whatever device the host bridge leads to.
  * Therefore as pci_gate_check_below(), with all of them.
@@ -282,15 +282,16 @@ int pci_gate_check_below(struct pci_bus *bus, const char *path)
  */
 int pci_gate_check_bus(struct pci_bus *bus, const char *path)
 {
-	return pci_gate_check_below(root_bus(bus), path);
+	return pci_gate_check_below(gate_root_bus(bus), path);
 }
 
-struct pages {
+struct gate_pages {
 	unsigned long first;
 	unsigned long last;
 };
 
-static bool iobar_pages(struct pci_dev *pdev, int bar, struct pages *pages)
+static bool gate_iobar_pages(struct pci_dev *pdev, int bar,
+			     struct gate_pages *pages)
 {
 	struct vm_area_struct vma = {};
 
@@ -306,7 +307,8 @@ static bool iobar_pages(struct pci_dev *pdev, int bar, struct pages *pages)
 }
 
 /* The pages by which user space can map a BAR, if it can at all */
-static bool bar_pages(struct pci_dev *pdev, int bar, struct pages *pages)
+static bool gate_bar_pages(struct pci_dev *pdev, int bar,
+			   struct gate_pages *pages)
 {
 	const struct resource *res = &pdev->resource[bar];
 
@@ -315,7 +317,7 @@ static bool bar_pages(struct pci_dev *pdev, int bar, struct pages *pages)
 	    res->flags & (IORESOURCE_UNSET | IORESOURCE_ROM_SHADOW))
 		return false;
 	if (res->flags & IORESOURCE_IO)
-		return iobar_pages(pdev, bar, pages);
+		return gate_iobar_pages(pdev, bar, pages);
 	if (!(res->flags & IORESOURCE_MEM))
 		return false;
 	pages->first = PHYS_PFN(res->start);
@@ -323,25 +325,25 @@ static bool bar_pages(struct pci_dev *pdev, int bar, struct pages *pages)
 	return true;
 }
 
-static bool has_page(struct pci_dev *pdev, const struct pages *pages)
+static bool gate_has_page(struct pci_dev *pdev, const struct gate_pages *pages)
 {
-	struct pages own;
+	struct gate_pages own;
 
 	for (int bar = 0; bar <= PCI_ROM_RESOURCE; bar++)
-		if (bar_pages(pdev, bar, &own) && own.first <= pages->last &&
+		if (gate_bar_pages(pdev, bar, &own) && own.first <= pages->last &&
 		    own.last >= pages->first)
 			return true;
 	return false;
 }
 
-static struct pci_dev *gated_device(const struct pages *pages)
+static struct pci_dev *gate_find_device(const struct gate_pages *pages)
 {
 	struct pci_dev *pdev;
 
 	lockdep_assert_held(&gate_lock);
 
 	list_for_each_entry(pdev, &gated, gate_node)
-		if (has_page(pdev, pages))
+		if (gate_has_page(pdev, pages))
 			return pdev;
 	return NULL;
 }
@@ -350,7 +352,7 @@ static struct pci_dev *gated_device(const struct pages *pages)
  * pci_gate_check_phys() - May the host write at a physical address?
  * @addr: The address.
  * @size: Number of bytes.
- * @path: The way that it takes, in a word.
+ * @path: The access path, in a word.
  *
  * As pci_gate_check() for a device that has a BAR in one of these pages.
  *
@@ -359,7 +361,7 @@ static struct pci_dev *gated_device(const struct pages *pages)
  */
 int pci_gate_check_phys(phys_addr_t addr, size_t size, const char *path)
 {
-	const struct pages pages = {
+	const struct gate_pages pages = {
 		.first = PHYS_PFN(addr),
 		.last = PHYS_PFN(addr + size - 1),
 	};
@@ -367,18 +369,18 @@ int pci_gate_check_phys(phys_addr_t addr, size_t size, const char *path)
 	int ret;
 
 	scoped_guard(rwsem_read, &gate_lock)
-		ret = judge(gated_device(&pages), path, &access);
+		ret = gate_check_locked(gate_find_device(&pages), path, &access);
 	if (ret)
-		tell(&access);
+		gate_report(&access);
 	return min(ret, 0);
 }
 
 /*
  * On x86, what a page is cached like follows from what is reserved for it; the
  * default is not to write-combine. A reservation for the life of the mapping
- * would need to be told of its end, which sysfs does not offer.
+ * would need a notification of its end, which sysfs does not offer.
  */
-static vm_fault_t insert(struct vm_fault *vmf, bool write_combine)
+static vm_fault_t gate_insert(struct vm_fault *vmf, bool write_combine)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	pgprot_t prot = vma->vm_page_prot;
@@ -403,33 +405,33 @@ static vm_fault_t insert(struct vm_fault *vmf, bool write_combine)
 	return ret;
 }
 
-static vm_fault_t fault(struct vm_fault *vmf, bool write_combine)
+static vm_fault_t gate_fault(struct vm_fault *vmf, bool write_combine)
 {
-	const struct pages page = { .first = vmf->pgoff, .last = vmf->pgoff };
+	const struct gate_pages page = { .first = vmf->pgoff, .last = vmf->pgoff };
 	struct iommu_owner_access access;
 	int ret;
 
 	guard(rwsem_read)(&gate_lock);
-	ret = judge(gated_device(&page), "fault", &access);
+	ret = gate_check_locked(gate_find_device(&page), "fault", &access);
 	if (ret)
-		tell_later(&access);
-	return ret < 0 ? VM_FAULT_SIGBUS : insert(vmf, write_combine);
+		gate_report_later(&access);
+	return ret < 0 ? VM_FAULT_SIGBUS : gate_insert(vmf, write_combine);
 }
 
-static vm_fault_t fault_uc(struct vm_fault *vmf)
+static vm_fault_t gate_fault_uc(struct vm_fault *vmf)
 {
-	return fault(vmf, false);
+	return gate_fault(vmf, false);
 }
 
-static vm_fault_t fault_wc(struct vm_fault *vmf)
+static vm_fault_t gate_fault_wc(struct vm_fault *vmf)
 {
-	return fault(vmf, true);
+	return gate_fault(vmf, true);
 }
 
 #ifdef CONFIG_HAVE_IOREMAP_PROT
 /* For a debugger, which may be the first to look at a page */
-static int access_phys(struct vm_area_struct *vma, unsigned long addr,
-		       void *buf, int len, int write)
+static int gate_access_phys(struct vm_area_struct *vma, unsigned long addr,
+			    void *buf, int len, int write)
 {
 	int ret = generic_access_phys(vma, addr, buf, len, write);
 
@@ -441,21 +443,21 @@ static int access_phys(struct vm_area_struct *vma, unsigned long addr,
 }
 #endif
 
-static const struct vm_operations_struct uc_vm_ops = {
-	.fault = fault_uc,
+static const struct vm_operations_struct gate_uc_vm_ops = {
+	.fault = gate_fault_uc,
 #ifdef CONFIG_HAVE_IOREMAP_PROT
-	.access = access_phys,
+	.access = gate_access_phys,
 #endif
 };
 
-static const struct vm_operations_struct wc_vm_ops = {
-	.fault = fault_wc,
+static const struct vm_operations_struct gate_wc_vm_ops = {
+	.fault = gate_fault_wc,
 #ifdef CONFIG_HAVE_IOREMAP_PROT
-	.access = access_phys,
+	.access = gate_access_phys,
 #endif
 };
 
-static int map(struct vm_area_struct *vma, bool write_combine)
+static int gate_map(struct vm_area_struct *vma, bool write_combine)
 {
 	vm_flags_t kind = VM_PFNMAP;
 
@@ -463,7 +465,7 @@ static int map(struct vm_area_struct *vma, bool write_combine)
 	if (is_cow_mapping(vma->vm_flags))
 		kind = VM_MIXEDMAP;
 	vm_flags_set(vma, VM_IO | VM_DONTEXPAND | VM_DONTDUMP | kind);
-	vma->vm_ops = write_combine ? &wc_vm_ops : &uc_vm_ops;
+	vma->vm_ops = write_combine ? &gate_wc_vm_ops : &gate_uc_vm_ops;
 	return 0;
 }
 
@@ -483,15 +485,15 @@ static int map(struct vm_area_struct *vma, bool write_combine)
 int pci_gate_mmap_bar(struct vm_area_struct *vma, bool write_combine)
 {
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
-	return map(vma, write_combine);
+	return gate_map(vma, write_combine);
 }
 
-static bool has_bar(const struct pages *pages)
+static bool gate_has_bar(const struct gate_pages *pages)
 {
 	struct pci_dev *pdev = NULL;
 
 	for_each_pci_dev(pdev) {
-		if (has_page(pdev, pages)) {
+		if (gate_has_page(pdev, pages)) {
 			pci_dev_put(pdev);
 			return true;
 		}
@@ -504,7 +506,7 @@ static bool has_bar(const struct pages *pages)
  * @vma: The mapping, as for pci_gate_mmap_bar().
  *
  * If there is a BAR among the addresses, all of them are mapped as by
- * pci_gate_mmap_bar(). What there is to tell is told a little later.
+ * pci_gate_mmap_bar(). A report comes a little later, from a work.
  *
  * Context: May sleep. The mmap_lock is held for writing.
  * Return: 1 if the mapping is set up; 0 if there is no BAR, and the caller is to
@@ -512,7 +514,7 @@ static bool has_bar(const struct pages *pages)
  */
 int pci_gate_mmap_phys(struct vm_area_struct *vma)
 {
-	const struct pages pages = {
+	const struct gate_pages pages = {
 		.first = vma->vm_pgoff,
 		.last = vma->vm_pgoff + vma_pages(vma) - 1,
 	};
@@ -520,34 +522,34 @@ int pci_gate_mmap_phys(struct vm_area_struct *vma)
 	int ret;
 
 	scoped_guard(rwsem_read, &gate_lock)
-		ret = judge(gated_device(&pages), "/dev/mem mmap", &access);
+		ret = gate_check_locked(gate_find_device(&pages), "/dev/mem mmap", &access);
 	if (ret)
-		tell_later(&access);
+		gate_report_later(&access);
 	if (ret < 0)
 		return ret;
-	if (!has_bar(&pages))
+	if (!gate_has_bar(&pages))
 		return 0;
-	map(vma, false);
+	gate_map(vma, false);
 	return 1;
 }
 
 /* Also of private copies, as for a driver that takes a BAR for itself */
-static void unmap(struct pci_dev *pdev)
+static void gate_unmap(struct pci_dev *pdev)
 {
 	struct address_space *mapping = iomem_get_mapping();
-	struct pages pages;
+	struct gate_pages pages;
 
 	/* A page that has come by a fault is in a mapping that is known */
 	if (!mapping_mapped(mapping))
 		return;
 	for (int bar = 0; bar <= PCI_ROM_RESOURCE; bar++)
-		if (bar_pages(pdev, bar, &pages))
+		if (gate_bar_pages(pdev, bar, &pages))
 			unmap_mapping_pages(mapping, pages.first,
 					    pages.last - pages.first + 1, true);
 }
 
 /**
- * pci_gate_close() - Shut the host's raw ways to a device
+ * pci_gate_close() - Shut the raw access paths of the host to a device
  * @pdev: The device. It is in an IOMMU group.
  *
  * When this returns, no mapping of a BAR by sysfs, procfs or /dev/mem leads to
@@ -562,12 +564,12 @@ void pci_gate_close(struct pci_dev *pdev)
 			return;
 		list_add(&pdev->gate_node, &gated);
 	}
-	/* Who has come before is unmapped; who comes now has seen the bit */
-	unmap(pdev);
+	/* Earlier faults are unmapped, later ones see the bit */
+	gate_unmap(pdev);
 }
 
 /**
- * pci_gate_open() - Open the host's raw ways to a device again
+ * pci_gate_open() - Open the raw access paths of the host to a device again
  * @pdev: The device. It has not left its IOMMU group yet.
  *
  * Context: May sleep. The mutex of the group is held.
@@ -579,9 +581,9 @@ void pci_gate_open(struct pci_dev *pdev)
 		list_del(&pdev->gate_node);
 }
 
-static int mode_set(const char *val, const struct kernel_param *kp)
+static int gate_mode_set(const char *val, const struct kernel_param *kp)
 {
-	int new = sysfs_match_string(mode_names, val);
+	int new = sysfs_match_string(gate_mode_names, val);
 	struct pci_dev *pdev;
 
 	if (new < 0)
@@ -594,21 +596,21 @@ static int mode_set(const char *val, const struct kernel_param *kp)
 	downgrade_write(&gate_lock);
 	/* What was mapped under the old mode has to ask again */
 	list_for_each_entry(pdev, &gated, gate_node)
-		unmap(pdev);
+		gate_unmap(pdev);
 	up_read(&gate_lock);
 	return 0;
 }
 
-static int mode_get(char *buf, const struct kernel_param *kp)
+static int gate_mode_get(char *buf, const struct kernel_param *kp)
 {
-	return sysfs_emit(buf, "%s\n", mode_names[READ_ONCE(gate_mode)]);
+	return sysfs_emit(buf, "%s\n", gate_mode_names[READ_ONCE(gate_mode)]);
 }
 
-static const struct kernel_param_ops mode_ops = {
-	.set = mode_set,
-	.get = mode_get,
+static const struct kernel_param_ops gate_mode_ops = {
+	.set = gate_mode_set,
+	.get = gate_mode_get,
 };
 
-module_param_cb(gate, &mode_ops, NULL, 0644);
+module_param_cb(gate, &gate_mode_ops, NULL, 0644);
 MODULE_PARM_DESC(gate,
 		 "Access of the host to PCI devices that user space owns: enforce (refuse it), log or off");

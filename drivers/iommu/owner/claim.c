@@ -198,8 +198,8 @@ static int claim_take(struct iommu_group *group, struct iommu_owner *owner,
 	return ret;
 }
 
-static int claim(struct iommu_group *group, struct iommu_owner *owner,
-		 struct device *lender)
+static int claim_acquire(struct iommu_group *group, struct iommu_owner *owner,
+			 struct device *lender)
 {
 	struct iommu_ownership *own = &group->ownership;
 	int ret;
@@ -268,7 +268,7 @@ static int claim_group(struct iommu_owner *owner, struct iommu_group *group,
 	if (lender && !list_is_singular(&group->devices))
 		ret = -EINVAL;
 	else
-		ret = claim(group, owner, lender);
+		ret = claim_acquire(group, owner, lender);
 	iommu_owner_unlock(group);
 	if (!ret)
 		iommu_owner_notify_claim(owner, group);

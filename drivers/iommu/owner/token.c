@@ -129,7 +129,7 @@ static const struct file_operations token_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-static int check_rights(u32 rights)
+static int token_check_rights(u32 rights)
 {
 	if (rights & ~IOMMU_OWNER_RIGHTS_ALL)
 		return -EOPNOTSUPP;
@@ -157,8 +157,8 @@ static struct file *token_file(struct iommu_owner *owner, u32 rights)
  * Give the caller a new token for @owner, with its number in @out_fd of the
  * structure in @cmd. From fd_install() on nothing can fail.
  */
-static int give_token(const struct iommu_owner_cmd *cmd, size_t known_size,
-		      struct iommu_owner *owner, u32 rights, s32 *out_fd)
+static int token_install(const struct iommu_owner_cmd *cmd, size_t known_size,
+			 struct iommu_owner *owner, u32 rights, s32 *out_fd)
 {
 	struct file *file;
 	int fd, ret;
@@ -187,12 +187,6 @@ err_fd:
 }
 
 DEFINE_FREE(owner, struct iommu_owner *, iommu_owner_put(_T))
-
-static bool is_revoked(struct iommu_owner *owner)
-{
-	guard(spinlock)(&owner->lock);
-	return owner->revoked;
-}
 
 /**
  * iommu_owner_token_from_file_ioctl() - IOMMU_OWNER_GET_TOKEN on a file that
@@ -226,18 +220,18 @@ int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
 		return ret;
 	if (get.flags)
 		return -EOPNOTSUPP;
-	ret = check_rights(get.rights);
+	ret = token_check_rights(get.rights);
 	if (ret)
 		return ret;
 
 	owner = iommu_owner_from_file(file, &allowed);
 	if (IS_ERR(owner))
 		return PTR_ERR(owner);
-	if (is_revoked(owner))
+	if (iommu_owner_revoked(owner))
 		return -ESTALE;
 	if (get.rights & ~(allowed & IOMMU_OWNER_RIGHTS_FILE))
 		return -EPERM;
-	return give_token(&cmd, sizeof(get), owner, get.rights, &get.out_fd);
+	return token_install(&cmd, sizeof(get), owner, get.rights, &get.out_fd);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_token_from_file_ioctl);
 
@@ -248,12 +242,12 @@ static int cmd_dup(struct iommu_owner_cmd *cmd)
 
 	if (dup->flags)
 		return -EOPNOTSUPP;
-	ret = check_rights(dup->rights);
+	ret = token_check_rights(dup->rights);
 	if (ret)
 		return ret;
 	if (dup->rights & ~cmd->token->rights)
 		return -EPERM;
-	return give_token(cmd, sizeof(*dup), cmd->token->owner, dup->rights,
+	return token_install(cmd, sizeof(*dup), cmd->token->owner, dup->rights,
 			  &dup->out_fd);
 }
 
@@ -373,7 +367,7 @@ long iommu_owner_token_ioctl(struct iommu_owner_token *token, unsigned int nr,
 		return ret;
 	if (!(token->rights & op->right))
 		return -EPERM;
-	if (!op->revoked && is_revoked(token->owner))
+	if (!op->revoked && iommu_owner_revoked(token->owner))
 		return -ESTALE;
 	return op->execute(&cmd);
 }
@@ -431,7 +425,7 @@ static struct iommu_owner_provider token_provider = {
 	.enforced_coherent = token_enforced_coherent,
 };
 
-static bool name_is_valid(const u8 *name)
+static bool token_name_is_valid(const u8 *name)
 {
 	size_t length = strnlen(name, IOMMU_OWNER_NAME_LEN);
 
@@ -444,7 +438,7 @@ static bool name_is_valid(const u8 *name)
 	return length < IOMMU_OWNER_NAME_LEN;
 }
 
-static int create(void __user *arg)
+static int token_create(void __user *arg)
 {
 	struct iommu_owner *owner __free(owner) = NULL;
 	struct iommu_owner_create create = {};
@@ -457,17 +451,17 @@ static int create(void __user *arg)
 		return ret;
 	if (create.flags)
 		return -EOPNOTSUPP;
-	ret = check_rights(create.rights);
+	ret = token_check_rights(create.rights);
 	if (ret)
 		return ret;
-	if (!name_is_valid(create.name))
+	if (!token_name_is_valid(create.name))
 		return -EINVAL;
 
 	owner = iommu_owner_alloc(create.name);
 	if (IS_ERR(owner))
 		return PTR_ERR(owner);
 	owner->explicit = true;
-	return give_token(&cmd, sizeof(create), owner, create.rights,
+	return token_install(&cmd, sizeof(create), owner, create.rights,
 			  &create.out_fd);
 }
 
@@ -524,7 +518,7 @@ static long create_fops_ioctl(struct file *file, unsigned int nr,
 {
 	switch (nr) {
 	case IOMMU_OWNER_CREATE:
-		return create((void __user *)arg);
+		return token_create((void __user *)arg);
 	case IOMMU_OWNER_QUERY:
 		return iommu_owner_query_ioctl((void __user *)arg);
 	default:

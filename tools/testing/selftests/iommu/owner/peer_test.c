@@ -88,7 +88,7 @@ static bool reaches(struct _test_data_peer *self)
 	    edu_read_ram(self->bar, PEER_IOVA + PEER_REGISTER) ||
 	    edu_write_ram(self->bar, IOVA))
 		return true;
-	return *(volatile __u64 *)self->data == MARK;
+	return __atomic_load_n((__u64 *)self->data, __ATOMIC_SEQ_CST) == MARK;
 }
 
 /* The same when the second device is the kernel's again */
