@@ -125,6 +125,12 @@ def builds(path):
     return not path.startswith(("Documentation/", "tools/", "MAINTAINERS"))
 
 
+def changes(tree, steps):
+    """The files that each step changes."""
+    parents = [tree.base, *(s.commit for s in steps)]
+    return [tree.git.changes(parent, s.commit) for parent, s in zip(parents, steps)]
+
+
 def prefixes(tree, quick):
     """Build every prefix of the series, with our options on and off."""
     steps = series.load()
@@ -132,11 +138,10 @@ def prefixes(tree, quick):
     wanted = targets(tree.git.changes(tree.base, head)) if quick else []
     # Without the debugging of the test kernel, which takes longer to compile.
     flavours = ("quick-on", "plain") if quick else ("test", "off")
-    parent, done = tree.base, 0
-    for number, s in enumerate(steps, 1):
-        changed, parent = tree.git.changes(parent, s.commit), s.commit
-        if not any(builds(path) for path in changed):
-            continue
+    done = 0
+    build = [(number, s, paths) for number, s, paths in
+             zip(range(1, len(steps) + 1), steps, changes(tree, steps)) if any(map(builds, paths))]
+    for number, s, changed in build:
         source = worktree(tree, "prefix", s.commit)
         commands = []
         # To configure takes longer than to compile what a step changes.
@@ -145,7 +150,12 @@ def prefixes(tree, quick):
             out = tree.build / "out" / f"prefix-{name}"
             if fresh:
                 configure(source, out, flavour)
-            goals = [t for t in wanted if (source / t).exists() or t.endswith(".o")] or ["vmlinux", "modules"]
+            # What is off is off in the headers. All that calls it is there in the end.
+            if quick and name == "off" and number < build[-1][0] and \
+                    not any(path.startswith("include/") for path in changed):
+                continue
+            goals = [t for t in wanted if (source / t).exists() or t.endswith(".o")] or \
+                ["vmlinux", "modules"]
             commands.append(shlex.join(map(str, [*TIED, *make(source, out), *goals])))
         # The second finds in the compiler cache what the options do not change.
         if step(f"prefix {number}/{len(steps)}: {s.subject}", "prefix", "sh", "-c",
