@@ -389,8 +389,8 @@ static vm_fault_t gate_insert(struct vm_fault *vmf, bool write_combine)
 	vm_fault_t ret;
 
 	/*
-	 * sysfs wants to see the first write and has the protection without it.
-	 * Who maps the page for DMA does not write, and needs to know that one may.
+	 * The protection of sysfs faults at the first write. A user that maps the
+	 * page for DMA does not write, and needs to know that writes are allowed.
 	 */
 	if (vma->vm_flags & VM_SHARED)
 		prot = pgprot_modify(prot, vm_get_page_prot(vma->vm_flags));

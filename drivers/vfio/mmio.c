@@ -22,7 +22,7 @@ static BLOCKING_NOTIFIER_HEAD(mmio_notifier);
 /**
  * vfio_register_mmio_notifier() - Be notified when registers must be unmapped
  * @nb: Called with a &struct vfio_mmio_pages. When it returns, no DMA reaches
- *	these pages. It may wait for an operation of the user who mapped them.
+ *	these pages. It may wait for an operation of the user that mapped them.
  *
  * Context: May sleep.
  * Return: 0.
@@ -50,8 +50,8 @@ EXPORT_SYMBOL_GPL(vfio_unregister_mmio_notifier);
  * @device: The device. It is open, and no mapping of its registers by a CPU is
  *	left or can come before this returns, but by the caller.
  *
- * Context: May sleep, also for an operation of who has mapped them. No lock is
- * held that another user needs.
+ * Context: May sleep, also for an operation of the user that mapped them. No lock
+ * is held that another user needs.
  */
 void vfio_mmio_unmap(struct vfio_device *device)
 {

@@ -56,7 +56,7 @@ static void open_idle(struct percpu_ref *ref)
 	queue_work(open_wq, &open->close_work);
 }
 
-/* The device is closed, no lock is held: whoever waits for that may go on. */
+/* The device is closed, no lock is held: tasks that wait for that may go on. */
 static void open_finish(struct vfio_open *open)
 {
 	struct vfio_device *device = open->device;

@@ -40,8 +40,8 @@ struct iommu_owner_end {
 
 /**
  * enum iommu_owner_watch_class - Order in which watches are notified
- * @IOMMU_OWNER_WATCH_CPU: Who runs a guest, first.
- * @IOMMU_OWNER_WATCH_DEVICE: Who hands the devices to user space.
+ * @IOMMU_OWNER_WATCH_CPU: What runs a guest, first.
+ * @IOMMU_OWNER_WATCH_DEVICE: What hands devices to user space.
  */
 enum iommu_owner_watch_class {
 	IOMMU_OWNER_WATCH_CPU,
@@ -114,7 +114,7 @@ struct iommu_owner_watch {
 /**
  * struct iommu_owner_provider - A kind of files that stand for an owner
  * @fops: The files. Its module holds the callbacks while a file is open.
- * @owner: The owner of a file, with a reference, and the rights of who holds
+ * @owner: The owner of a file, with a reference, and the rights of the holder of
  *	the file; -ENODEV if it has none yet, -ESTALE if it has been revoked.
  * @set_owner: Claim with this owner and these rights from now on; -EBUSY if
  *	the file has claimed or belongs to a VM, -EINVAL if it never claims.

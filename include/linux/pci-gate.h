@@ -16,8 +16,8 @@ struct vm_area_struct;
 
 /**
  * enum pci_gate_mode - What becomes of an access to a gated device
- * @PCI_GATE_ENFORCE: It is refused and told.
- * @PCI_GATE_LOG: It is told.
+ * @PCI_GATE_ENFORCE: It is refused and reported.
+ * @PCI_GATE_LOG: It is reported.
  * @PCI_GATE_OFF: Nothing.
  */
 enum pci_gate_mode {

@@ -68,7 +68,7 @@ static int claim_by_driver(struct iommu_group *group, struct device *dev)
  * Context: May sleep. The lock of @dev is held.
  * Return: 0 if the driver may be probed; -EBUSY if the group has an owner, is
  * in quarantine, or another driver of it has attached a domain or a PASID, or
- * a lease requires what the group lacks with @dev or with a driver;
+ * a lease requires what the group is missing with @dev or with a driver;
  * -EPROBE_DEFER if the group is not set up yet, or there is no memory for it.
  */
 int iommu_device_use_default_domain(struct device *dev)
@@ -485,7 +485,7 @@ EXPORT_SYMBOL_GPL(iommu_owner_unreserve_group);
 /**
  * iommu_owner_group_viable() - Would a claim succeed now?
  * @group: The group; the caller has a reference.
- * @owner: Who would claim; NULL for a new owner of user space.
+ * @owner: The owner that would claim; NULL for a new owner of user space.
  *
  * The answer may be out of date when the caller looks at it. A refusal is logged
  * like that of a claim: a caller that asks first does not claim then.

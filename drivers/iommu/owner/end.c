@@ -110,7 +110,7 @@ static bool end_drained(struct iommu_owner_teardown *teardown)
 	return true;
 }
 
-/* Somebody else's operations: only who asked for a revoke may stop waiting. */
+/* Operations of other tasks: only the caller of a revoke may stop waiting. */
 static void end_drain(struct iommu_owner_teardown *teardown)
 {
 	struct iommu_owner *owner = teardown->owner;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shut the host's raw access paths to the devices of a group, and report who tried
- * them
+ * Shut the raw access paths of the host to the devices of a group, and report
+ * attempts
  */
 #include <linux/cleanup.h>
 #include <linux/device.h>

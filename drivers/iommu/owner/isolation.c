@@ -88,7 +88,7 @@ bool iommu_owner_ats_trusted(struct device *dev)
 #ifdef CONFIG_PCI
 #define REDIRECT	(PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
 
-/* Like a bus of its own: who is below it shares the group in any case */
+/* Like a bus of its own: devices below it share the group in any case */
 static bool isolation_bridge_to_pci(struct pci_dev *port)
 {
 	return !pci_is_pcie(port) ||

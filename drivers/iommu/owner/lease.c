@@ -94,7 +94,7 @@ static int lease_acquire(struct iommu_group *group, u32 required,
 	return 0;
 }
 
-/* What @dev lacks and a lease of @group requires of every device */
+/* What a lease of @group requires of every device and @dev is missing */
 static u32 lease_missing(struct iommu_group *group, struct device *dev)
 {
 	u32 required = group->ownership.required & IOMMU_OWNER_ISO_DEVICE;
@@ -139,7 +139,7 @@ static void lease_changed(struct iommu_group *group)
  *
  * Until iommu_owner_isolation_put() whatever would lose one of these bits fails
  * with -EBUSY, also for the owner of the group and for the administrator. If
- * the default domain of the group lacks one, the group goes into quarantine at
+ * the default domain of the group is missing one, the group goes into quarantine at
  * the end of an ownership until the lease is put. A lease of a group whose last
  * device leaves has nothing to keep any more.
  *
@@ -189,7 +189,7 @@ static void lease_left(struct iommu_group *group, struct device *dev)
  * snoop control: without that the IOMMU driver and KVM keep the caches coherent.
  */
 #define LEASE_LOCKDOWN		(IOMMU_OWNER_ISO_ALL & ~IOMMU_OWNER_ISO_SNOOP)
-/* Of these what is missing is so whoever has the group */
+/* Of these, what is missing does not depend on the owner */
 #define LEASE_LOCKDOWN_FIRST	(IOMMU_OWNER_ISO_NO_DIRECT | \
 			 IOMMU_OWNER_ISO_ISOLATED_MSI | IOMMU_OWNER_ISO_ACS)
 
@@ -206,7 +206,7 @@ static bool lease_is_required(struct iommu_group *group)
 	return !group->ownership.lease.required && iommu_owner_locked_down();
 }
 
-/* What is missing whoever owns the group is no reason to stop its DMA. */
+/* What is missing with every owner is no reason to stop DMA. */
 static int lease_may_take(struct iommu_group *group, struct iommu_owner *owner)
 {
 	u32 missing;
@@ -277,7 +277,7 @@ static void lease_report_refusal(struct iommu_group *group, u32 bits,
 }
 
 /*
- * Is there a lease of @group in the way of @what, which loses @bits? A yes is
+ * Does a lease of @group prevent @what, which loses @bits? A yes is
  * logged.
  */
 bool iommu_owner_lease_refuses(struct iommu_group *group, u32 bits,
@@ -410,7 +410,7 @@ static bool lease_may_probe(struct iommu_group *group,
 }
 
 /*
- * A device that lacks what a lease requires is blocked, and gets no driver and no
+ * A device that is missing what a lease requires is blocked, and gets no driver and no
  * user. It cannot be left without a group: then a driver would be probed on it.
  */
 static void lease_joining(struct iommu_group *group, struct group_device *gdev)
@@ -437,7 +437,7 @@ bool iommu_owner_refuses_ats(struct device *dev)
 	struct iommu_group *group = dev->iommu_group;
 
 	/*
-	 * An attach has the mutex, and so has who takes a lease: it sees what
+	 * An attach has the mutex, and so has the caller that gets a lease: it sees what
 	 * the attach has done. But for the attach that a crash kernel defers,
 	 * which no lease knows of as long as the old translation goes on.
 	 * A device without a group is looked at when it joins one.
@@ -464,7 +464,7 @@ EXPORT_SYMBOL_GPL(iommu_owner_refuses_ats);
  * isolated interrupts.
  *
  * Context: Any but interrupts.
- * Return: 0, and @allow is set; -EBUSY if a lease is in the way.
+ * Return: 0, and @allow is set; -EBUSY if a lease prevents it.
  */
 int iommu_owner_set_unsafe_interrupts(bool *allow, bool value, const char *who)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Owners: who they are, and how long they live */
+/* Owners: their names, references and groups */
 #include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>

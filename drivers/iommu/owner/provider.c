@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From a file to its owner: who hands files to user space that stand for an
+ * From a file to its owner: providers hand files to user space that stand for an
  * owner (VFIO, tokens), and what others (KVM, tokens) ask of such a file
  */
 #include <linux/cleanup.h>
@@ -41,7 +41,7 @@ void iommu_owner_unregister_provider(struct iommu_owner_provider *provider)
 EXPORT_SYMBOL_GPL(iommu_owner_unregister_provider);
 
 /**
- * iommu_owner_provider() - Who offers a file
+ * iommu_owner_provider() - The provider of a file
  * @file: The file; the caller has a reference.
  *
  * An open file holds the module that made it, and so the provider.

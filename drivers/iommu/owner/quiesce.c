@@ -68,7 +68,7 @@ static int quiesce_mark(struct device *dev, bool used)
  * Context: May sleep. Takes the mutex of the group.
  * Return: 0; -ENODEV if @dev has no group; -ESTALE if the group has no owner, or
  * its ownership is ending; -EBUSY if the DMA of @dev is blocked because it has
- * joined the group and cannot be attached, or lacks what a lease requires; -EPERM
+ * joined the group and cannot be attached, or is missing what a lease requires; -EPERM
  * if the kernel has been locked down since the group was claimed, and it is not
  * isolated; -ENOMEM.
  */

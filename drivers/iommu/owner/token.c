@@ -7,7 +7,7 @@
  * gives the rights, not the user. Rights only ever get fewer on the way.
  *
  * A token keeps its owner, and nothing that the owner has keeps a token. What
- * the owner has claimed stays with who claimed it. What it has reserved goes
+ * the owner has claimed stays with the file that claimed it. What it has reserved goes
  * with the last token that could release it.
  */
 #include <kunit/visibility.h>

@@ -30,7 +30,7 @@ struct iommu_owner_token {
 	struct iommu_owner *owner;
 	u32 rights;
 	bool opened;
-	struct mutex read_lock;	/* of those who read records */
+	struct mutex read_lock;	/* of readers of records */
 	u64 next;
 };
 

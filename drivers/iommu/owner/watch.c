@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Watches: who is notified when an ownership starts or ends
+ * Watches: notifications of the start and the end of ownerships
  *
  * A watch is notified of each end once, without a lock of the IOMMU core held and
  * without being waited for. There is no lock over the callbacks: an ownership may

@@ -107,7 +107,7 @@ TRACE_EVENT(iommu_owner_refuse,
 		{ IOMMU_OWNER_ISO_SNOOP,		"snoop" },	\
 		{ IOMMU_OWNER_ISO_NO_FOREIGN_PASID,	"no-foreign-pasid" })
 
-/* old: what this event told of the group before, nothing the first time */
+/* old: what this event reported of the group before, nothing the first time */
 TRACE_EVENT(iommu_owner_isolation,
 	TP_PROTO(int group, u32 old, u32 new, u64 generation),
 	TP_ARGS(group, old, new, generation),
@@ -129,7 +129,7 @@ TRACE_EVENT(iommu_owner_isolation,
 		  __entry->generation)
 );
 
-/* path: the way that the host took to the device; holder_pid: who claimed it */
+/* path: the access path of the host; holder_pid: the process that claimed */
 TRACE_EVENT(iommu_owner_access,
 	TP_PROTO(int group, const char *device, const char *path,
 		 const char *comm, int pid, bool refused,

@@ -480,7 +480,7 @@ struct iommu_owner_revoke {
  * rights of the token. The token may be closed then.
  *
  * Return: 0; EBADF if @fd is not open; EBADFD if it does not stand for an owner;
- * EOPNOTSUPP if it cannot be told with which; EBUSY if it has claimed.
+ * EOPNOTSUPP if its owner cannot be set; EBUSY if it has claimed.
  */
 struct iommu_owner_use {
 	__u32 size;

@@ -198,6 +198,60 @@ TEST_F(quarantine, forbidden_reset_goes_back)
 	EXPECT_EQ(0, driver_bind(&self->nic, KERNEL_DRIVER));
 }
 
+/* Numbers of the buses that the bridge above @pdev leads to */
+static int bridge_buses(const struct pdev *pdev, __u8 buses[2], bool set)
+{
+	char path[PATH_MAX], real[PATH_MAX];
+	ssize_t ret;
+	int fd;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/..", pdev->bdf);
+	if (!realpath(path, real))
+		return -errno;
+	snprintf(path, sizeof(path), "%.*s/config", PATH_MAX - 8, real);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return -errno;
+	ret = set ? pwrite(fd, buses, 2, PCI_SECONDARY_BUS) :
+		    pread(fd, buses, 2, PCI_SECONDARY_BUS);
+	close(fd);
+	return ret == 2 ? 0 : -EIO;
+}
+
+/*
+ * Nothing leads to the device when its ownership ends, so that nobody knows what
+ * it does. When it answers again, it is quiesced.
+ */
+TEST_F(quarantine, device_that_does_not_answer)
+{
+	__u8 buses[2], none[2] = {};
+	struct pdev edu, nic;
+	__u64 end;
+
+	if (!find_shared(&edu, &nic))
+		SKIP(return, NO_SHARED);
+	driver_clear(&edu);
+	driver_clear(&nic);
+	ASSERT_EQ(0, bridge_buses(&edu, buses, false));
+	own_it(_metadata, &self->vfio, variant->path, &edu);
+	ASSERT_EQ(0, bridge_buses(&edu, none, true));
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(state_is(edu.group, "quarantine"));
+	EXPECT_TRUE(why_is(edu.group, "a device does not answer"));
+	EXPECT_EQ(-EBUSY, driver_bind(&nic, NIC_DRIVER));
+
+	EXPECT_EQ(0, bridge_buses(&edu, buses, true));
+	EXPECT_TRUE(masters(&edu));
+	for (end = now_ms() + WAIT_MS; now_ms() < end; nap(20))
+		if (state_is(edu.group, "kernel"))
+			break;
+	EXPECT_TRUE(state_is(edu.group, "kernel"));
+	EXPECT_FALSE(masters(&edu));
+	clear_quarantine(edu.group);
+	driver_clear(&edu);
+	driver_clear(&nic);
+}
+
 static int clear_as_nobody(int group)
 {
 	int status;
