@@ -173,6 +173,17 @@ int dev_group(const char *bdf)
 	return atoi(strrchr(link, '/') + 1);
 }
 
+/* The bridges of QEMU have the vendor of Red Hat */
+bool dev_is_below(const char *bdf, const char *parent)
+{
+	char buf[16];
+
+	return !get(buf, sizeof(buf), PCI "/devices/%s/../vendor", bdf) &&
+	       !strncmp(buf, "0x1b36", 6) &&
+	       !get(buf, sizeof(buf), PCI "/devices/%s/../device", bdf) &&
+	       !strncmp(buf, parent, strlen(parent));
+}
+
 static bool dev_has_id(const char *bdf, const char *vendor, const char *device)
 {
 	char buf[16];

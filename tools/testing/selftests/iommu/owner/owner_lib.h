@@ -73,6 +73,10 @@ bool find_device_last(const char *vendor, const char *device,
 /* An edu that shares a group with the port above it */
 bool find_edu_below_port(struct pdev *edu);
 int dev_group(const char *bdf);
+/* Is the device on the bus behind one of these? */
+#define PCI_BRIDGE	"0x000e"
+#define ROOT_PORT	"0x000c"
+bool dev_is_below(const char *bdf, const char *parent);
 int driver_bind(const struct pdev *pdev, const char *driver);
 int driver_unbind(const struct pdev *pdev);
 void driver_clear(const struct pdev *pdev);
@@ -224,5 +228,8 @@ bool monitor_gone_now(const char *id);
 	"'dma_mask':281474976710655"
 #define NIC_IN_BRIDGE \
 	"'driver':'e1000','id':'e1000a','bus':'bridge0','addr':'2.0'"
+#define EDU_IN_PORT \
+	"'driver':'edu','id':'edu2','bus':'port0','dma_mask':281474976710655"
+#define NIC_IN_PORT	"'driver':'e1000','id':'e1000b','bus':'port1'"
 
 #endif /* __IOMMU_OWNER_LIB_H */
