@@ -10,11 +10,12 @@ import time
 TICK = 60	# seconds between the lines of Progress without a terminal
 
 
-def settings():
-    """dev/settings as a dictionary."""
+def settings(arch=None):
+    """dev/settings as a dictionary, for the usual architecture or another one."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "settings")
+    env = dict(os.environ, ARCH=arch) if arch else None
     text = subprocess.run(["bash", "-euc", 'set -a; . "$0"; env -0', path], check=True,
-                          stdout=subprocess.PIPE, stdin=subprocess.DEVNULL).stdout
+                          stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env).stdout
     return dict(os.fsdecode(line).split("=", 1) for line in text.split(b"\0") if line)
 
 
