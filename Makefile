@@ -12,7 +12,8 @@ MAKEFLAGS += --no-print-directory
 
 KSRC ?=
 REFRESH_TO ?=
-export KSRC REFRESH_TO
+PART ?=
+export KSRC REFRESH_TO PART
 
 # Each base tree has its own build directory; see build_dir() in dev/tree/.
 ifeq ($(KSRC),)
@@ -30,6 +31,7 @@ help: ## list the targets
 	@echo 'Variables:'
 	@printf 'KSRC=DIR\tuse this kernel tree, git or plain, as the base; it is not changed\n' | expand -t 16
 	@printf 'REFRESH_TO=STEP\tthe step that "make refresh" gives unclear changes to\n' | expand -t 16
+	@printf 'PART=NAME\tthe part of patches/series whose mails "make series" exports\n' | expand -t 16
 
 setup: ## install every package that is needed (also done by each target)
 	@dev/setup all
@@ -83,7 +85,7 @@ tooltest: ## test the commands that assemble and refresh
 	@/usr/bin/python3 -m unittest discover -s dev/tests
 
 clean: ## remove what was built; the trees and the compiler cache stay
-	@rm -rf $(BUILD)/out $(BUILD)/prefix $(BUILD)/series $(BUILD)/logs
+	@rm -rf $(BUILD)/out $(BUILD)/prefix $(BUILD)/series* $(BUILD)/logs
 
 distclean: ## remove build/
 	@rm -rf build

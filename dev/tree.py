@@ -7,7 +7,9 @@ stock           build/stock: a worktree of the base
 refresh         take edits made in build/linux into this repo (REFRESH_TO=STEP)
 discard         throw edits made in build/linux away
 check           validate the series without touching a worktree
-series          export the mails to build/series and prove that git am fits
+series          export the mails to build/series and prove that git am fits;
+                PART=NAME: only those of this part, to build/series-NAME
+part [NAME]     a worktree at the end of this part; without a name, list the parts
 prefixes        build every prefix of the series (--quick: only touched folders)
 import          --from TREE RANGE: commits that change base files become hooks
 path            print the path of linux, stock or build
@@ -32,6 +34,8 @@ def main():
         commands.add_parser(name)
     sub = commands.add_parser("prefixes")
     sub.add_argument("--quick", action="store_true")
+    sub = commands.add_parser("part")
+    sub.add_argument("name", nargs="?")
     sub = commands.add_parser("import")
     sub.add_argument("--from", dest="source", required=True, metavar="TREE")
     sub.add_argument("range")
@@ -45,6 +49,9 @@ def main():
         return
     if args.command == "import":
         export.import_commits(args.source, args.range)
+        return
+    if args.command == "part" and not args.name:
+        print(*series.parts(series.load()), sep="\n")
         return
     held = common.lock()
     tree = assemble.Tree()
@@ -63,7 +70,9 @@ def main():
         if args.command == "stock":
             print(assemble.worktree(tree, "stock", tree.base))
         elif args.command == "series":
-            export.mails(tree)
+            export.mails(tree, os.environ.get("PART"))
+        elif args.command == "part":
+            print(export.part_tree(tree, args.name))
         else:
             export.prefixes(tree, args.quick)
     del held

@@ -513,6 +513,72 @@ class TreeTest(unittest.TestCase):
         self.tree("series", fails="patches/2-files.patch: git am cuts the changelog")
         self.assertFalse((self.repo / "build/series").exists())
 
+    def parts(self):
+        """The sample in two parts, the second one from its third step on."""
+        self.sample()
+        self.edit("patches/series", "1-core", "# two lines\n#part: first\n1-core", self.repo)
+        self.edit("patches/series", "3-more", "# part: second-half\n3-more", self.repo)
+
+    def test_parts(self):
+        self.parts()
+        self.assertEqual(self.tree("part"), "first\nsecond-half\n")
+        path = Path(self.tree("part", "first").split("\n")[0])
+        self.assertIn("hook one\nhook one more\n", (path / CODE).read_text())
+        self.assertEqual((path / "drivers/vfio/group.c").read_text(), BASE["drivers/vfio/group.c"])
+        path = Path(self.tree("part", "second-half").split("\n")[0])
+        self.assertEqual((path / CODE).read_text(), self.now[CODE])
+        self.tree("part", "third", fails="no part third in .*; there are: first, second-half")
+
+    def test_no_parts(self):
+        self.sample()
+        self.assertEqual(self.tree("part").strip(), "")
+        self.tree("series", PART="first", fails="no part first in .*; there are: none")
+        self.assertFalse((self.repo / "build/series-first").exists())
+
+    def test_parts_are_the_whole_series(self):
+        """What marks the parts changes nothing in the tree."""
+        self.sample()
+        self.tree("assemble")
+        before = self.git("rev-parse", "owner")
+        put(self.repo, {"patches/series": "# part: all\n"
+                        + (self.repo / "patches/series").read_text()})
+        self.tree("assemble")
+        self.assertEqual(self.git("rev-parse", "owner"), before)
+
+    def test_part_errors(self):
+        self.parts()
+        self.edit("patches/series", "#part: first\n", "", self.repo)
+        self.tree("assemble", fails="1-core.patch stands before the first part")
+        self.edit("patches/series", "1-core", "# part: second-half\n1-core", self.repo)
+        self.tree("assemble", fails="begins the part second-half twice")
+        self.edit("patches/series", "# part: second-half", "# part: none\n# part: A b", self.repo)
+        out = self.tree("assemble", fails="the part none has no step")
+        self.assertIn("# part: A b: not a name of a part", out)
+
+    def test_mails_of_a_part(self):
+        self.parts()
+        put(self.repo, {"patches/cover-letter.txt": "All of it\n\nThe reason.\n",
+                        "patches/cover-second-half.txt": "The half\n\nWhat it stands on.\n",
+                        "build/evidence.txt": "All of 7 passed.\n"})
+        out = self.tree("series", PART="second-half")
+        self.assertIn("117 + first gives the assembled tree up to the part second-half",
+                      out)
+        mails = sorted(p.name for p in (self.repo / "build/series-second-half").iterdir())
+        self.assertEqual(mails, ["0000-cover-letter.patch", "0001-iommu-3-more.patch.patch",
+                                 "0002-iommu-4-vfio.patch.patch"])
+        cover = (self.repo / "build/series-second-half" / mails[0]).read_text()
+        for text in ("Subject: [PATCH 0/2] The half\n", "What it stands on.", "2 files changed",
+                     "Base: Linux 6.12.117 + first\n", 'run "make parts"'):
+            self.assertIn(text, cover)
+        self.assertNotIn("All of", cover)
+        self.assertFalse((self.repo / "build/series").exists())
+        self.tree("series", PART="first")
+        mails = sorted((self.repo / "build/series-first").iterdir())
+        self.assertEqual(len(mails), 3)
+        self.assertIn("Base: Linux 6.12.117\n", mails[0].read_text())
+        self.tree("series", PART="")
+        self.assertEqual(len(list((self.repo / "build/series").iterdir())), 5)
+
     def test_stock(self):
         self.sample()
         self.tree("assemble")

@@ -58,26 +58,38 @@ def import_commits(source, span):
         write(path, old + "".join(f"{name}\n" for name in added))
 
 
-def mails(tree):
-    """build/series: the mails of the series, proved to give our tree by git am."""
+def mails(tree, part=None):
+    """build/series: the mails of the series, proved to give our tree by git am.
+
+    Those of one part go to build/series-PART and fit on the parts before it.
+    """
     steps = series.load()
     if not steps:
         raise Error("patches/series is empty")
+    # All of them: a part is what it is in the whole series.
+    chosen = series.of_part(steps, part) if part else steps
     head = tree.commits(steps)
-    out = tree.build / "series"
+    base, below = tree.base, ""
+    if part:
+        head, first = chosen[-1].commit, steps.index(chosen[0])
+        if first:
+            base = steps[first - 1].commit
+            below = "".join(f" + {name}" for name in series.parts(steps[:first]))
+    dashed = f"-{part}" if part else ""
+    out = tree.build / f"series{dashed}"
     if out.exists():
         remove(out)
-    tree.git("format-patch", "-q", "--cover-letter", "-o", out, f"{tree.base}..{head}")
+    tree.git("format-patch", "-q", "--cover-letter", "-o", out, f"{base}..{head}")
     cover = out / "0000-cover-letter.patch"
-    letter = TOP / "patches/cover-letter.txt"
+    letter = TOP / f"patches/cover{dashed or '-letter'}.txt"
     subject, _, blurb = (letter.read_text() if letter.exists()
-                         else steps[0].subject).partition("\n")
-    evidence = tree.build / "evidence.txt"
+                         else chosen[0].subject).partition("\n")
+    evidence = tree.build / f"evidence{dashed}.txt"
     tested = evidence.read_text().strip() if evidence.exists() else \
-        "None yet: run \"make test\" and export again."
+        f"None yet: run \"make {'parts' if part else 'test'}\" and export again."
     text = cover.read_text().replace("*** SUBJECT HERE ***", subject.strip())
-    text = text.replace("*** BLURB HERE ***", f"{blurb.strip()}\n\nBase: Linux {tree.version}\n\n"
-                        f"Test evidence\n-------------\n{tested}".strip())
+    text = text.replace("*** BLURB HERE ***", f"{blurb.strip()}\n\nBase: Linux {tree.version}{below}"
+                        f"\n\nTest evidence\n-------------\n{tested}".strip())
     cover.write_text(text)
 
     # A clone that shares the objects and checks out only what the series touches.
@@ -88,13 +100,13 @@ def mails(tree):
     git = Git(proof)
     try:
         git("sparse-checkout", "set", "--no-cone", "--stdin",
-            data="".join(f"/{path}\n" for path in tree.git.changes(tree.base, head)))
-        git("checkout", "-q", "--detach", tree.base)
+            data="".join(f"/{path}\n" for path in tree.git.changes(base, head)))
+        git("checkout", "-q", "--detach", base)
         files = sorted(out.glob("*.patch"))[1:]
         step(f"git am of {len(files)} mails", "git-am", "git", "-C", proof, "am", "-q", *files)
         if git.id("HEAD^{tree}") != tree.git.id(head + "^{tree}"):
             raise Error("git am of the exported mails does not give the assembled tree")
-        for s, commit in zip(steps, git("rev-list", "--reverse", f"{tree.base}..").split()):
+        for s, commit in zip(chosen, git("rev-list", "--reverse", f"{base}..").split()):
             if git("log", "-1", "--format=%B", commit).strip() != s.message.strip():
                 raise Error(f"patches/{s.name}: git am cuts the changelog")
     except BaseException:
@@ -102,8 +114,16 @@ def mails(tree):
         raise
     finally:
         remove(proof)
-    say(f"{out}: cover letter and {len(files)} mails; git am on Linux {tree.version} gives "
-        "the assembled tree")
+    say(f"{out}: cover letter and {len(files)} mails; git am on Linux {tree.version}{below} gives "
+        + (f"the assembled tree up to the part {part}" if part else "the assembled tree"))
+
+
+def part_tree(tree, name):
+    """A worktree at the end of a part."""
+    steps = series.load()
+    chosen = series.of_part(steps, name)
+    tree.commits(steps)
+    return worktree(tree, "prefix", chosen[-1].commit)
 
 
 def targets(paths):

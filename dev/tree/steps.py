@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The series as it stands in this repo: hook steps, overlay steps, their files."""
+"""The series as it stands in this repo: parts, hook and overlay steps, their files."""
 
 import os
 import re
@@ -20,8 +20,8 @@ class Step:
     A hook has a diff; an overlay step has the paths of files that arrive.
     """
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, part=None):
+        self.name, self.part = name, part
         self.file = TOP / "patches" / name
         self.text = self.file.read_bytes().decode("utf-8", "surrogateescape")
         head, _, rest = self.text.partition("\n\n")
@@ -49,22 +49,57 @@ class Step:
                         "a new file stands at its kernel path and has an Overlay: line")
 
 
+def parse(text):
+    """[(step, part)] of patches/series, and what is wrong with its parts.
+
+    A line "# part: NAME" begins a part; the part of a step is None if no line does.
+    """
+    found, bad, parts = [], [], []
+    for line in text.splitlines():
+        if match := re.match(r"#\s*part:\s*(.*?)\s*$", line):
+            name = match[1]
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+                bad.append(f"patches/series: {line.strip()}: not a name of a part")
+            if name in parts:
+                bad.append(f"patches/series begins the part {name} twice")
+            parts.append(name)
+        elif name := line.partition("#")[0].strip():
+            found.append((name, parts[-1] if parts else None))
+    used = {part for _, part in found}
+    bad += [f"patches/series: the part {part} has no step" for part in parts if part not in used]
+    if parts and None in used:
+        bad.append(f"patches/series: {found[0][0]} stands before the first part")
+    return found, bad
+
+
 def load():
     """The steps in the order of patches/series."""
     series = TOP / "patches/series"
-    names = []
-    if series.exists():
-        lines = (line.partition("#")[0].strip() for line in series.read_text().splitlines())
-        names = [line for line in lines if line]
-    bad = [f"patches/series names {name} twice" for name in sorted(set(names))
-           if names.count(name) > 1]
+    found, bad = parse(series.read_text() if series.exists() else "")
+    names = [name for name, _ in found]
+    bad += [f"patches/series names {name} twice" for name in sorted(set(names))
+            if names.count(name) > 1]
     bad += [f"patches/series names {name}, which does not exist" for name in names
             if not (TOP / "patches" / name).is_file()]
     bad += [f"patches/{path.name} is not in patches/series"
             for path in sorted((TOP / "patches").glob("*.patch")) if path.name not in names]
     if bad:
         raise Error("\n".join(bad))
-    return [Step(name) for name in names]
+    return [Step(name, part) for name, part in found]
+
+
+def parts(steps):
+    """The names of the parts, in their order."""
+    return list(dict.fromkeys(s.part for s in steps if s.part))
+
+
+def of_part(steps, name):
+    """The steps of one part."""
+    found = [s for s in steps if s.part == name]
+    if not found:
+        raise Error(f"no part {name} in patches/series; there are: "
+                    + (", ".join(parts(steps)) or "none"))
+    return found
 
 
 def find(steps, name):

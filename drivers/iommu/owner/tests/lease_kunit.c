@@ -4,6 +4,7 @@
  */
 #include <linux/delay.h>
 
+#include "../lease.h"
 #include "mock.h"
 
 #define BIT_OF(name)	IOMMU_OWNER_ISO_##name

@@ -19,7 +19,6 @@
 #include "../claim.h"
 #include "../end.h"
 #include "../isolation.h"
-#include "../lease.h"
 #include "../quiesce.h"
 #include "../report.h"
 #include "../sysfs.h"
