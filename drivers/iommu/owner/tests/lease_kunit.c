@@ -2,10 +2,42 @@
 /*
  * KUnit tests: leases of isolation, what they refuse, and what lockdown demands
  */
+#include <kunit/static_stub.h>
 #include <linux/delay.h>
 
 #include "../lease.h"
 #include "mock.h"
+
+static bool locked_down;
+static atomic_t lockdown_asked;
+
+static bool mock_locked_down(void)
+{
+	atomic_inc(&lockdown_asked);
+	return READ_ONCE(locked_down);
+}
+
+/* Is the kernel locked down, until the test ends? */
+static void mock_lock_down(bool locked)
+{
+	WRITE_ONCE(locked_down, locked);
+}
+
+/* How often somebody has asked since the last time */
+static unsigned int mock_lockdown_asked(void)
+{
+	return atomic_xchg(&lockdown_asked, 0);
+}
+
+static int lease_init(struct kunit *test)
+{
+	locked_down = false;
+	atomic_set(&lockdown_asked, 0);
+	kunit_activate_static_stub(test, iommu_owner_locked_down,
+				   mock_locked_down);
+	return mock_init(test);
+}
+
 
 #define BIT_OF(name)	IOMMU_OWNER_ISO_##name
 #define NO_DEFAULT	"a lease does not allow the default domain"
@@ -836,7 +868,7 @@ static struct kunit_suite lease_suite = {
 	.name = "iommu_owner_lease",
 	.suite_init = mock_suite_init,
 	.suite_exit = mock_suite_exit,
-	.init = mock_init,
+	.init = lease_init,
 	.exit = mock_exit,
 	.test_cases = lease_cases,
 };

@@ -35,8 +35,6 @@ static atomic_t heard;
 static struct tracepoint *console_tp;
 static const char *fail_alloc_letters;
 static unsigned int default_type;
-static bool locked_down;
-static atomic_t lockdown_asked;
 
 static struct mock_domain *to_mock_domain(struct iommu_domain *domain)
 {
@@ -486,24 +484,6 @@ static u32 mock_bus_bits(struct device *dev)
 	return mdev->bus_bits;
 }
 
-static bool mock_locked_down(void)
-{
-	atomic_inc(&lockdown_asked);
-	return READ_ONCE(locked_down);
-}
-
-/* Is the kernel locked down, until the test ends? */
-void mock_lock_down(bool locked)
-{
-	WRITE_ONCE(locked_down, locked);
-}
-
-/* How often somebody has asked since the last time */
-unsigned int mock_lockdown_asked(void)
-{
-	return atomic_xchg(&lockdown_asked, 0);
-}
-
 /* The type of default domains from now on, or 0 for any, until the test ends */
 void mock_default_type(unsigned int type)
 {
@@ -888,16 +868,12 @@ int mock_init(struct kunit *test)
 	atomic_set(&complaints, 0);
 	fail_alloc_letters = NULL;
 	default_type = IOMMU_DOMAIN_IDENTITY;
-	locked_down = false;
 	listen_for = NULL;
-	atomic_set(&lockdown_asked, 0);
 	test->priv = mock;
 	kunit_activate_static_stub(test, iommu_owner_quiesce, mock_quiesce);
 	kunit_activate_static_stub(test, iommu_owner_queue_retry_in,
 				   mock_queue_retry);
 	kunit_activate_static_stub(test, iommu_owner_bus_bits, mock_bus_bits);
-	kunit_activate_static_stub(test, iommu_owner_locked_down,
-				   mock_locked_down);
 	return 0;
 }
 

@@ -192,8 +192,6 @@ void mock_dawdle(void);
 void mock_listen(struct kunit *test, const char *part);
 unsigned int mock_heard(void);
 void mock_default_type(unsigned int type);
-void mock_lock_down(bool locked);
-unsigned int mock_lockdown_asked(void);
 
 ssize_t mock_read_attribute(struct kunit *test, struct iommu_group *group,
 			    const char *dir, const char *name, umode_t *mode,
