@@ -371,7 +371,7 @@ int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner)
 	if (!own->owner)
 		return -ESTALE;
 	if (own->owner != owner)
-		return iommu_owner_revoked(owner) ? -ESTALE : -EACCES;
+		return READ_ONCE(owner->revoked) ? -ESTALE : -EACCES;
 	return own->state == IOMMU_OWNER_STATE_USER ? 0 : -ESTALE;
 }
 

@@ -38,7 +38,6 @@ static int lease_init(struct kunit *test)
 	return mock_init(test);
 }
 
-
 #define BIT_OF(name)	IOMMU_OWNER_ISO_##name
 #define NO_DEFAULT	"a lease does not allow the default domain"
 
