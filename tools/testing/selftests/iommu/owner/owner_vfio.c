@@ -2,6 +2,7 @@
 /* Owning a device from user space, and the edu device, see owner_lib.h */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -399,6 +400,15 @@ int receive_fd(int sock)
 #define EDU_DMA_TO_RAM	0x2
 #define EDU_BUFFER	0x40000
 
+/* The registers have the byte order of QEMU's target, and ppc64 is big-endian */
+#ifdef __powerpc64__
+#define edu32(value)	htobe32(value)
+#define edu64(value)	htobe64(value)
+#else
+#define edu32(value)	(value)
+#define edu64(value)	(value)
+#endif
+
 static void *map_bar(int fd, off_t offset)
 {
 	void *bar = mmap(NULL, EDU_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -470,12 +480,14 @@ void edu_close(void *bar)
 /* Its identification ends in this byte, in all versions */
 bool edu_answers(void *bar)
 {
-	return (__atomic_load_n((__u32 *)bar, __ATOMIC_RELAXED) & 0xff) == 0xed;
+	__u32 id = __atomic_load_n((__u32 *)bar, __ATOMIC_RELAXED);
+
+	return (edu32(id) & 0xff) == 0xed;
 }
 
 static void edu_set(void *bar, unsigned int reg, __u64 value)
 {
-	__atomic_store_n((__u64 *)((char *)bar + reg), value,
+	__atomic_store_n((__u64 *)((char *)bar + reg), edu64(value),
 			 __ATOMIC_SEQ_CST);
 }
 
@@ -488,7 +500,7 @@ static int edu_dma(void *bar, __u64 src, __u64 dst, __u64 command)
 	edu_set(bar, EDU_DMA_DST, dst);
 	edu_set(bar, EDU_DMA_COUNT, EDU_LEN);
 	edu_set(bar, EDU_DMA_CMD, command | EDU_DMA_START);
-	while (__atomic_load_n(reg, __ATOMIC_SEQ_CST) & EDU_DMA_START) {
+	while (edu64(__atomic_load_n(reg, __ATOMIC_SEQ_CST)) & EDU_DMA_START) {
 		if (now_ms() > end)
 			return -ETIMEDOUT;
 		nap(5);
