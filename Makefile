@@ -75,6 +75,9 @@ discard: ## throw away edits made in build/linux
 series: assemble ## export the mails into build/series, prove that git am gives our tree
 	@dev/tree.py series
 
+parts: setup-test assemble ## build, boot and test the kernel at the end of each part of the series
+	@dev/test parts
+
 prefixes: assemble ## build each prefix of the series, our options on and off
 	@dev/tree.py prefixes
 
@@ -91,4 +94,4 @@ distclean: ## remove build/
 	@rm -rf build
 
 .PHONY: help setup setup-base setup-test demo test test-long check bench kernel shell assemble \
-	refresh discard series prefixes prefixes-quick tooltest clean distclean
+	refresh discard series parts prefixes prefixes-quick tooltest clean distclean

@@ -5,6 +5,7 @@
 import difflib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -638,6 +639,29 @@ class TreeTest(unittest.TestCase):
         series = self.series()
         self.tree("import", "--from", str(self.linux), "owner~2..owner")
         self.assertEqual(self.series(), series)
+
+
+class PartsTest(unittest.TestCase):
+    """The parts of our series have a cover letter each, and tests that exist."""
+
+    def rows(self, name, columns):
+        lines = (DEV / "test.d" / name).read_text().splitlines()
+        rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
+        self.assertEqual({len(row) for row in rows}, {columns})
+        return rows
+
+    def test_table(self):
+        series = (DEV.parent / "patches/series").read_text()
+        parts = re.findall(r"^# part: (.+)$", series, re.M)
+        rows = self.rows("parts.tsv", 2)
+        self.assertEqual([row[0] for row in rows], parts)
+        makefile = (DEV.parent / "tools/testing/selftests/iommu/owner/Makefile").read_text()
+        known = {"-", "kunit", *re.findall(r"\b\w+_test\b", makefile),
+                 *(f"matrix.{row[0]}" for row in self.rows("matrix.tsv", 4))}
+        for part, what in rows:
+            self.assertLessEqual(set(what.split()), known, part)
+            cover = (DEV.parent / f"patches/cover-{part}.txt").read_text()
+            self.assertRegex(cover, r"^\S.+\n\n\S")
 
 
 class StepTest(unittest.TestCase):
