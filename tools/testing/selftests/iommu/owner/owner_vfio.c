@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Owning a device from user space, and the edu device, see owner_lib.h */
 #define _GNU_SOURCE
+#include <byteswap.h>
 #include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -400,14 +400,18 @@ int receive_fd(int sock)
 #define EDU_DMA_TO_RAM	0x2
 #define EDU_BUFFER	0x40000
 
-/* The registers have the byte order of QEMU's target, and ppc64 is big-endian */
-#ifdef __powerpc64__
-#define edu32(value)	htobe32(value)
-#define edu64(value)	htobe64(value)
-#else
-#define edu32(value)	(value)
-#define edu64(value)	(value)
-#endif
+#define EDU_ID		0xed	/* the last byte, in all versions */
+
+/* The registers have the byte order of QEMU's target, which is not the guest's */
+static bool edu_is_swapped(void *bar)
+{
+	return __atomic_load_n((__u32 *)bar, __ATOMIC_RELAXED) >> 24 == EDU_ID;
+}
+
+static __u64 edu64(void *bar, __u64 value)
+{
+	return edu_is_swapped(bar) ? bswap_64(value) : value;
+}
 
 static void *map_bar(int fd, off_t offset)
 {
@@ -477,17 +481,16 @@ void edu_close(void *bar)
 		munmap(bar, EDU_SIZE);
 }
 
-/* Its identification ends in this byte, in all versions */
 bool edu_answers(void *bar)
 {
 	__u32 id = __atomic_load_n((__u32 *)bar, __ATOMIC_RELAXED);
 
-	return (edu32(id) & 0xff) == 0xed;
+	return (id & 0xff) == EDU_ID || id >> 24 == EDU_ID;
 }
 
 static void edu_set(void *bar, unsigned int reg, __u64 value)
 {
-	__atomic_store_n((__u64 *)((char *)bar + reg), edu64(value),
+	__atomic_store_n((__u64 *)((char *)bar + reg), edu64(bar, value),
 			 __ATOMIC_SEQ_CST);
 }
 
@@ -500,7 +503,7 @@ static int edu_dma(void *bar, __u64 src, __u64 dst, __u64 command)
 	edu_set(bar, EDU_DMA_DST, dst);
 	edu_set(bar, EDU_DMA_COUNT, EDU_LEN);
 	edu_set(bar, EDU_DMA_CMD, command | EDU_DMA_START);
-	while (edu64(__atomic_load_n(reg, __ATOMIC_SEQ_CST)) & EDU_DMA_START) {
+	while (edu64(bar, __atomic_load_n(reg, __ATOMIC_SEQ_CST)) & EDU_DMA_START) {
 		if (now_ms() > end)
 			return -ETIMEDOUT;
 		nap(5);
