@@ -446,6 +446,15 @@ bool state_is(int group, const char *state)
 	       !strcmp(buf, state);
 }
 
+bool state_becomes(int group, const char *state)
+{
+	__u64 end = now_ms() + WAIT_MS;
+
+	while (!state_is(group, state) && now_ms() < end)
+		nap(10);
+	return state_is(group, state);
+}
+
 __u64 generation(int group)
 {
 	char buf[64];

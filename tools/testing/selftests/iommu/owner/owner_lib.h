@@ -91,6 +91,8 @@ int lockdown_raise(enum lockdown level);
 /* Ownership as sysfs reports it; the attributes are those of owner/ */
 int owner_get(int group, const char *attr, char *buf, size_t size);
 bool state_is(int group, const char *state);
+/* It is at once, or within WAIT_MS */
+bool state_becomes(int group, const char *state);
 __u64 generation(int group);
 /* Give a group in quarantine back to the kernel */
 int clear_quarantine(int group);

@@ -179,7 +179,6 @@ TEST_F(peer, revoked_while_its_user_hangs)
 	};
 	struct parked parked;
 	void *page;
-	__u64 end;
 
 	open_peer(_metadata, self, variant->path);
 	map_peer(_metadata, self);
@@ -201,10 +200,7 @@ TEST_F(peer, revoked_while_its_user_hangs)
 	EXPECT_EQ(0, parked_end(&parked));
 	/* Completes by itself */
 	EXPECT_EQ(0, token_revoke(self->token));
-	for (end = now_ms() + WAIT_MS; now_ms() < end; nap(10))
-		if (state_is(self->peer.group, "kernel"))
-			break;
-	EXPECT_TRUE(state_is(self->peer.group, "kernel"));
+	EXPECT_TRUE(state_becomes(self->peer.group, "kernel"));
 	EXPECT_FALSE(reaches_past_its_user(self));
 }
 

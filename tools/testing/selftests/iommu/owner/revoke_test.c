@@ -329,15 +329,6 @@ static int stuck_end(struct stuck *stuck)
 	return ret;
 }
 
-static bool becomes(int group, const char *state)
-{
-	__u64 end = now_ms() + WAIT_MS;
-
-	while (!state_is(group, state) && now_ms() < end)
-		nap(10);
-	return state_is(group, state);
-}
-
 /*
  * The revocation does not wait for such a process: the group is in quarantine,
  * which nobody can clear, and which ends by itself when the process has left.
@@ -362,7 +353,7 @@ TEST_F(revoke, stuck_user_is_quarantined)
 	EXPECT_NE(0, vfio_start(&self->next, variant->path, &self->edu));
 
 	ASSERT_EQ(0, stuck_end(&stuck));
-	EXPECT_TRUE(becomes(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_becomes(self->edu.group, "kernel"));
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_EQ(0, vfio_start(&self->next, variant->path, &self->edu));
 }
@@ -388,7 +379,7 @@ TEST_F(revoke, stuck_user_and_unbind)
 	ASSERT_EQ(0, stuck_end(&stuck));
 	EXPECT_TRUE(exited(unbind, WAIT_MS));
 	EXPECT_FALSE(driver_is(&self->edu, USER_DRIVER));
-	EXPECT_TRUE(becomes(self->edu.group, "kernel"));
+	EXPECT_TRUE(state_becomes(self->edu.group, "kernel"));
 }
 
 TEST_HARNESS_MAIN
