@@ -39,10 +39,12 @@
 #define DEVICES		3
 
 /*
- * What is done, and the errors that it may end with beside success. The owner
- * may be revoked, and the device be removed, at any moment.
+ * What is done, and the errors that it may end with beside success, its own and
+ * those of the operations that it consists of. The owner may be revoked, and
+ * the device be removed, at any moment.
  */
 #define MAX_ALLOWED	8
+#define STEP(op)	(1ULL << (op))
 
 enum op {
 	OP_OPEN, OP_CLAIM, OP_ATTACH, OP_MAP, OP_UNMAP, OP_INFO, OP_RESET,
@@ -57,6 +59,7 @@ enum op {
 static const struct {
 	const char *name;
 	int allowed[MAX_ALLOWED];
+	unsigned long long steps;
 } ops[OP_COUNT] = {
 	[OP_OPEN] = { "open", { ENOENT, ENODEV, ENXIO, EBUSY } },
 	[OP_CLAIM] = {
@@ -95,13 +98,18 @@ static const struct {
 	[OP_LOOK] = { "look at sysfs", { ENOENT, ENODEV } },
 	[OP_SECOND] = { "second device file", { ENODEV, EBUSY, EINVAL, ESTALE } },
 	[OP_REOPEN] = {
-		"open again", { ENOENT, ENODEV, EPERM, EBUSY, EINVAL, ESTALE }
+		.name = "open again",
+		.steps = STEP(OP_OPEN) | STEP(OP_CLAIM) | STEP(OP_ATTACH) |
+			 STEP(OP_SECOND),
 	},
-	[OP_SWITCH] = { "change the owner", { EBUSY, EINVAL, ESTALE } },
+	[OP_SWITCH] = { "change the owner", { EINVAL }, STEP(OP_USE) },
 	[OP_OTHER_PATH] = {
-		"open by the other path", { ENOENT, ENODEV, EBUSY, EINVAL }
+		.name = "open by the other path",
+		.steps = STEP(OP_OPEN) | STEP(OP_CLAIM),
 	},
-	[OP_PEER] = { "map for a peer", { EEXIST, EFAULT, ESTALE } },
+	[OP_PEER] = {
+		"map for a peer", { EFAULT }, STEP(OP_BAR) | STEP(OP_MAP)
+	},
 	[OP_HANG] = { "hang", { EFAULT, ENOENT, ENOTTY, ESTALE } },
 };
 
@@ -155,6 +163,9 @@ static bool is_allowed(enum op op, int error)
 {
 	for (unsigned int i = 0; i < MAX_ALLOWED; i++)
 		if (ops[op].allowed[i] == error)
+			return true;
+	for (enum op step = 0; step < OP_COUNT; step++)
+		if (ops[op].steps & STEP(step) && is_allowed(step, error))
 			return true;
 	return false;
 }
