@@ -3,13 +3,18 @@
  * Instructions per operation, seen from user space. Meant for QEMU with
  * -icount shift=0, where the time stamp counter counts guest instructions.
  *
- * bench BDF: the device is bound to vfio-pci; prints "bench NAME MEDIAN MIN MAX".
+ * Prints "bench NAME MEDIAN MIN MAX".
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/iommu-owner.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,40 +31,7 @@
 #define KVM_DEV_VFIO_FILE_DEL	2
 #endif
 
-/* Of include/uapi/linux/iommu-owner.h, which the distribution has not either */
-#define OWNER_CREATE	_IO(';', 0x00)
-#define OWNER_DUP	_IO(';', 0x03)
-#define OWNER_RESERVE	_IO(';', 0x05)
-#define OWNER_RELEASE	_IO(';', 0x06)
-#define OWNER_REVOKE	_IO(';', 0x07)
-#define OWNER_USE	_IO(';', 0x08)
-#define OWNER_RIGHTS	0x7f
-
-struct owner_create {
-	uint32_t size, flags, rights;
-	int32_t out_fd;
-	uint8_t name[32];
-};
-
-struct owner_dup {
-	uint32_t size, flags, rights;
-	int32_t out_fd;
-};
-
-struct owner_groups {	/* of RESERVE and RELEASE */
-	uint32_t size, flags, nr_groups, out_group;
-	uint64_t groups __attribute__((aligned(8)));
-};
-
-struct owner_use {
-	uint32_t size, flags;
-	int32_t fd;
-	uint32_t reserved;
-};
-
-struct owner_revoke {
-	uint32_t size, flags;
-};
+#define ALL_RIGHTS	0x7f
 
 #define RUNS 101
 
@@ -293,29 +265,52 @@ static void device(const char *bdf)
 	close(c);
 }
 
+struct vfio {
+	int container, group, device;
+	struct vfio_region_info bar, config;
+};
+
+/* Open a device that decodes memory */
+static void vfio_open(struct vfio *vfio, const char *bdf)
+{
+	uint16_t command = 0x6;
+	int d;
+
+	*vfio = (struct vfio){
+		.container = check(open("/dev/vfio/vfio", O_RDWR), "/dev/vfio/vfio"),
+		.group = group_open(bdf),
+		.bar = { sizeof(vfio->bar), .index = VFIO_PCI_BAR0_REGION_INDEX },
+		.config = { sizeof(vfio->config), .index = VFIO_PCI_CONFIG_REGION_INDEX },
+	};
+	check(ioctl(vfio->group, VFIO_GROUP_SET_CONTAINER, &vfio->container), "SET_CONTAINER");
+	check(ioctl(vfio->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), "SET_IOMMU");
+	d = check(ioctl(vfio->group, VFIO_GROUP_GET_DEVICE_FD, bdf), "GET_DEVICE_FD");
+	check(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &vfio->bar), "REGION_INFO");
+	check(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &vfio->config), "REGION_INFO");
+	check(pwrite(d, &command, 2, vfio->config.offset + 4), "VFIO config write");
+	vfio->device = d;
+}
+
+static void vfio_close(struct vfio *vfio)
+{
+	close(vfio->device);
+	close(vfio->group);
+	close(vfio->container);
+}
+
 /* The owner's own access to its BAR */
 static void vfio_bar(const char *bdf)
 {
 	static uint64_t written[RUNS];
-	struct vfio_region_info config = {
-		.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX,
-	};
-	struct vfio_region_info info = {
-		.argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX,
-	};
-	int c = check(open("/dev/vfio/vfio", O_RDWR), "/dev/vfio/vfio");
-	int g = group_open(bdf);
-	uint16_t command = 0x6;
+	struct vfio_region_info info;
 	volatile uint32_t *p;
+	struct vfio vfio;
 	uint32_t val = 0;
 	int d;
 
-	check(ioctl(g, VFIO_GROUP_SET_CONTAINER, &c), "SET_CONTAINER");
-	check(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), "SET_IOMMU");
-	d = check(ioctl(g, VFIO_GROUP_GET_DEVICE_FD, bdf), "GET_DEVICE_FD");
-	check(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &info), "REGION_INFO");
-	check(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &config), "REGION_INFO");
-	check(pwrite(d, &command, 2, config.offset + 4), "VFIO config write");
+	vfio_open(&vfio, bdf);
+	info = vfio.bar;
+	d = vfio.device;
 	map_bar("vfio-bar-mmap", d, info.offset, EDU_SIZE);
 
 	p = mmap(NULL, EDU_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, d, info.offset);
@@ -349,9 +344,92 @@ static void vfio_bar(const char *bdf)
 	}
 	report("vfio-bar-pread", sample, RUNS);
 	report("vfio-bar-pwrite", written, RUNS);
-	close(d);
-	close(g);
-	close(c);
+	vfio_close(&vfio);
+}
+
+#define SCALE_CALLS	20000
+#define SCALE_ROUNDS	41
+#define MAX_CPUS	2
+
+struct reader {
+	pthread_barrier_t *start;
+	const struct vfio *vfio;
+	int cpu, fd;
+	bool bar;
+};
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* An ioctl that stays in the kernel, or a register that the device answers for */
+static void *read_device(void *arg)
+{
+	const struct reader *reader = arg;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	uint32_t val;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(reader->cpu, &set);
+	check(sched_setaffinity(0, sizeof(set), &set), "affinity");
+	pthread_barrier_wait(reader->start);
+	for (int i = 0; i < SCALE_CALLS; i++) {
+		if (reader->bar)
+			check(pread(reader->fd, &val, 4, reader->vfio->bar.offset), "BAR pread");
+		else
+			check(ioctl(reader->fd, VFIO_DEVICE_GET_INFO, &info), "GET_INFO");
+	}
+	return NULL;
+}
+
+static uint64_t read_by(const struct vfio *vfio, bool bar, int cpus)
+{
+	struct reader reader[MAX_CPUS];
+	pthread_t thread[MAX_CPUS];
+	pthread_barrier_t start;
+	uint64_t t;
+
+	pthread_barrier_init(&start, NULL, cpus + 1);
+	for (int i = 0; i < cpus; i++) {
+		reader[i] = (struct reader){ &start, vfio, i, vfio->device, bar };
+		pthread_create(&thread[i], NULL, read_device, &reader[i]);
+	}
+	pthread_barrier_wait(&start);
+	t = clock_ns();
+	for (int i = 0; i < cpus; i++)
+		pthread_join(thread[i], NULL);
+	t = clock_ns() - t;
+	pthread_barrier_destroy(&start);
+	return t;
+}
+
+/*
+ * By how much two CPUs that use one device are faster than one, in thousandths.
+ * One and two take turns, so that what else the machine does hits both.
+ */
+static void scale(const char *name, const struct vfio *vfio, bool bar)
+{
+	for (int i = 0; i < SCALE_ROUNDS; i++) {
+		uint64_t one = read_by(vfio, bar, 1);
+
+		sample[i] = 2000 * one / read_by(vfio, bar, 2);
+	}
+	report(name, sample, SCALE_ROUNDS);
+}
+
+static void scale_all(const char *bdf)
+{
+	struct vfio vfio;
+
+	vfio_open(&vfio, bdf);
+	scale("scale-ioctl", &vfio, false);
+	scale("scale-bar-pread", &vfio, true);
+	vfio_close(&vfio);
 }
 
 static void kvm(const char *bdf)
@@ -390,28 +468,33 @@ static void kvm(const char *bdf)
 
 static int token_create(int maker)
 {
-	struct owner_create cmd = {
-		.size = sizeof(cmd), .rights = OWNER_RIGHTS, .name = "bench",
+	struct iommu_owner_create cmd = {
+		.size = sizeof(cmd), .rights = ALL_RIGHTS, .name = "bench",
 	};
 
-	check(ioctl(maker, OWNER_CREATE, &cmd), "OWNER_CREATE");
+	check(ioctl(maker, IOMMU_OWNER_CREATE, &cmd), "CREATE");
 	return cmd.out_fd;
 }
 
 static int token_dup(int token)
 {
-	struct owner_dup cmd = { .size = sizeof(cmd), .rights = OWNER_RIGHTS };
+	struct iommu_owner_dup cmd = { .size = sizeof(cmd), .rights = ALL_RIGHTS };
 
-	check(ioctl(token, OWNER_DUP, &cmd), "OWNER_DUP");
+	check(ioctl(token, IOMMU_OWNER_DUP, &cmd), "DUP");
 	return cmd.out_fd;
 }
 
 static void tokens(int maker, const char *bdf)
 {
 	static uint64_t end[RUNS];
-	uint32_t number = group_number(bdf);
-	struct owner_groups cmd = {
-		.size = sizeof(cmd), .nr_groups = 1, .groups = (uintptr_t)&number,
+	struct iommu_owner_group_ref ref = { .group = group_number(bdf) };
+	struct iommu_owner_reserve reserve = {
+		.size = sizeof(reserve), .groups = (uintptr_t)&ref, .nr_groups = 1,
+		.group_size = sizeof(ref),
+	};
+	struct iommu_owner_release release = {
+		.size = sizeof(release), .groups = (uintptr_t)&ref, .nr_groups = 1,
+		.group_size = sizeof(ref),
 	};
 	int token;
 
@@ -431,9 +514,9 @@ static void tokens(int maker, const char *bdf)
 	for (int i = 0; i < RUNS; i++) {
 		uint64_t t;
 
-		TIME(i, ioctl(token, OWNER_RESERVE, &cmd), "OWNER_RESERVE");
+		TIME(i, ioctl(token, IOMMU_OWNER_RESERVE, &reserve), "RESERVE");
 		t = now();
-		check(ioctl(token, OWNER_RELEASE, &cmd), "OWNER_RELEASE");
+		check(ioctl(token, IOMMU_OWNER_RELEASE, &release), "RELEASE");
 		end[i] = now() - t;
 	}
 	report("reserve", sample, RUNS);
@@ -448,8 +531,8 @@ static void tokens(int maker, const char *bdf)
 static uint64_t revoke_once(int maker, int kvm_fd, const char *bdf, int watches)
 {
 	static int watch[1000];
-	struct owner_revoke revoke = { .size = sizeof(revoke) };
-	struct owner_use use = { .size = sizeof(use) };
+	struct iommu_owner_revoke revoke = { .size = sizeof(revoke) };
+	struct iommu_owner_use use = { .size = sizeof(use) };
 	struct kvm_create_device dev = { .type = KVM_DEV_TYPE_VFIO };
 	struct kvm_device_attr attr = {
 		.group = KVM_DEV_VFIO_FILE, .attr = KVM_DEV_VFIO_FILE_ADD,
@@ -464,7 +547,7 @@ static uint64_t revoke_once(int maker, int kvm_fd, const char *bdf, int watches)
 	for (int i = 1; i < watches; i++)
 		watch[i] = token_dup(watch[0]);
 	use.fd = g;
-	check(ioctl(watch[0], OWNER_USE, &use), "OWNER_USE");
+	check(ioctl(watch[0], IOMMU_OWNER_USE, &use), "USE");
 	check(ioctl(g, VFIO_GROUP_SET_CONTAINER, &c), "SET_CONTAINER");
 	check(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), "SET_IOMMU");
 	check(ioctl(vm, KVM_CREATE_DEVICE, &dev), "KVM_CREATE_DEVICE");
@@ -473,7 +556,7 @@ static uint64_t revoke_once(int maker, int kvm_fd, const char *bdf, int watches)
 	d = check(ioctl(g, VFIO_GROUP_GET_DEVICE_FD, bdf), "GET_DEVICE_FD");
 
 	t = now();
-	check(ioctl(watch[0], OWNER_REVOKE, &revoke), "OWNER_REVOKE");
+	check(ioctl(watch[0], IOMMU_OWNER_REVOKE, &revoke), "REVOKE");
 	t = now() - t;
 
 	close(d);
@@ -537,6 +620,10 @@ int main(int argc, char **argv)
 		owner(argv[2]);
 		return 0;
 	}
-	fprintf(stderr, "bench boot | host BDF | bind BDF DRIVER | vfio BDF\n");
+	if (argc == 3 && !strcmp(argv[1], "scale")) {
+		scale_all(argv[2]);
+		return 0;
+	}
+	fprintf(stderr, "bench boot | host BDF | bind BDF DRIVER | vfio BDF | scale BDF\n");
 	return 2;
 }

@@ -568,6 +568,37 @@ static void new_device_of_quarantine_is_blocked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, late));
 }
 
+/* Without a record the device is in no group, and its DMA is not the owner's. */
+static void new_device_without_memory(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *first = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct mock_device *late;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	late = mock_device_alloc(test, first->group, 0);
+	late->no_memory = 2;
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+	KUNIT_EXPECT_PTR_EQ(test, NULL, late->dev.iommu_group);
+
+	KUNIT_ASSERT_EQ(test, 0, mock_device_find_iommu(late));
+	KUNIT_EXPECT_EQ(test, -EAGAIN, mock_bind(nic, late));
+	KUNIT_EXPECT_EQ(test, 0, late->no_memory);
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+	KUNIT_EXPECT_STREQ(test, "", late->history);
+
+	/* When there is memory again, the device joins before its driver */
+	KUNIT_ASSERT_EQ(test, 0, mock_device_find_iommu(late));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, late));
+	KUNIT_EXPECT_PTR_EQ(test, first->group, late->dev.iommu_group);
+	KUNIT_EXPECT_EQ(test, 0, nic->probes);
+	KUNIT_EXPECT_STREQ(test, "B", late->history);
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, late));
+}
+
 static void last_device_ends_the_ownership(struct kunit *test)
 {
 	struct mock_device *first = mock_device(test, NULL);
@@ -661,6 +692,7 @@ static struct kunit_case hotplug_cases[] = {
 	KUNIT_CASE(new_device_that_cannot_be_attached),
 	KUNIT_CASE(new_device_with_direct_mapping),
 	KUNIT_CASE(new_device_of_quarantine_is_blocked),
+	KUNIT_CASE(new_device_without_memory),
 	KUNIT_CASE(last_device_ends_the_ownership),
 	KUNIT_CASE(end_by_removal_is_stale),
 	KUNIT_CASE(removal_ends_quarantine),

@@ -151,6 +151,12 @@ static bool mock_capable(struct device *dev, enum iommu_cap cap)
 
 static struct iommu_device *mock_probe_device(struct device *dev)
 {
+	struct mock_device *mdev = to_mock_device(dev);
+
+	if (mdev->no_memory) {
+		mdev->no_memory--;
+		return ERR_PTR(-ENOMEM);
+	}
 	return &mock_iommu;
 }
 
@@ -417,6 +423,15 @@ int mock_device_add(struct mock_device *mdev)
 	ret = iommu_device_add_mock(&mock_iommu, &mdev->dev);
 	mdev->added = !ret;
 	return ret;
+}
+
+/*
+ * A failed probe of the IOMMU forgets which IOMMU the device has; firmware tables
+ * name it again before a driver is probed.
+ */
+int mock_device_find_iommu(struct mock_device *mdev)
+{
+	return iommu_device_add_mock(&mock_iommu, &mdev->dev);
 }
 
 void mock_device_del(struct mock_device *mdev)

@@ -51,6 +51,7 @@ struct mock_domain;
  * @length: Of @history.
  * @direct: The device has a direct-mapped reserved region.
  * @incoherent: The IOMMU cannot make the DMA of the device coherent.
+ * @no_memory: So many times there is no memory when the device joins its group.
  * @bus_bits: What its interrupts and its bus hold; all there is at first.
  * @bits_asked: How often the core wanted to know.
  * @fail_letter: Attaches of this kind of domain fail with -EIO ...
@@ -76,6 +77,7 @@ struct mock_device {
 	unsigned int length;
 	bool direct;
 	bool incoherent;
+	unsigned int no_memory;
 	u32 bus_bits;
 	unsigned int bits_asked;
 	char fail_letter;
@@ -154,6 +156,7 @@ struct mock_device *mock_device_alloc(struct kunit *test,
 				      struct iommu_group *group,
 				      unsigned int pasid_bits);
 int mock_device_add(struct mock_device *mdev);
+int mock_device_find_iommu(struct mock_device *mdev);
 void mock_device_del(struct mock_device *mdev);
 struct mock_device *mock_device(struct kunit *test, struct iommu_group *group);
 struct mock_device *mock_pasid_device(struct kunit *test,

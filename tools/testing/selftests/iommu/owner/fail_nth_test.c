@@ -22,6 +22,7 @@
 #include "owner_token.h"
 
 #define DEBUG		"/sys/kernel/debug"
+#define PCI		"/sys/bus/pci"
 #define KMEMLEAK	DEBUG "/kmemleak"
 #define NO_FAULTS	"no fault injection"
 #define NO_KMEMLEAK	"kmemleak is not there, or off"
@@ -501,13 +502,13 @@ FIXTURE_VARIANT_ADD(fail_nth, vm_del_token) {
 	.set_up = set_up_vm_token_added, .run = del_from_vm, .vm = true,
 };
 
+static const char *const parts[] = {
+	"failslab", "fail_page_alloc", "fail_usercopy",
+};
+
 /* Let all allocations and copies fail that this process counts down to */
 static bool faults_there(void)
 {
-	static const char *const parts[] = {
-		"failslab", "fail_page_alloc", "fail_usercopy",
-	};
-
 	if (put("N", DEBUG "/failslab/ignore-gfp-wait"))
 		return false;
 	put("N", DEBUG "/fail_page_alloc/ignore-gfp-wait");
@@ -694,6 +695,156 @@ TEST_F_TIMEOUT(fail_nth, fails_cleanly, 600)
 	close_objects(o);
 	EXPECT_TRUE(state_is(o->edu.group, "kernel"));
 	EXPECT_TRUE(state_is(o->mate.group, "kernel"));
+}
+
+/*
+ * Count only what @function does, and what it calls; all if it is NULL. Return
+ * -ENOENT if the kernel does not have it, or no such filter.
+ */
+static int faults_within(const char *function)
+{
+	unsigned long long address, first = 0, next = ~0ULL;
+	char line[256], name[128];
+	FILE *symbols;
+
+	symbols = fopen("/proc/kallsyms", "r");
+	if (!symbols)
+		return -errno;
+	for (unsigned int pass = 0; function && pass < 2; pass++) {
+		rewind(symbols);
+		while (fgets(line, sizeof(line), symbols)) {
+			if (sscanf(line, "%llx %*c %127s", &address, name) != 2)
+				continue;
+			if (!pass && !strcmp(name, function))
+				first = address;
+			else if (pass && address > first && address < next)
+				next = address;
+		}
+	}
+	fclose(symbols);
+	if (function && !first)
+		return -ENOENT;
+	for (unsigned int i = 0; i < ARRAY_SIZE(parts); i++) {
+		snprintf(line, sizeof(line), "0x%llx", first);
+		if (put(line, DEBUG "/%s/require-start", parts[i]))
+			return -ENOENT;
+		snprintf(line, sizeof(line), "0x%llx", next);
+		put(line, DEBUG "/%s/require-end", parts[i]);
+		put("32", DEBUG "/%s/stacktrace-depth", parts[i]);
+	}
+	return 0;
+}
+
+/*
+ * A device comes to a group that has an owner, and there is no memory to make it
+ * a member. Without a group no driver may get it.
+ */
+FIXTURE(join) {
+	struct pdev edu;
+	struct pdev nic;
+	struct vfio vfio;
+	int nth;
+};
+
+FIXTURE_VARIANT(join) {
+	const char *within;
+};
+
+/* When the device is found, or its driver is bound */
+FIXTURE_VARIANT_ADD(join, core) { .within = "iommu_probe_device" };
+/* What firmware says of its IOMMU, when its driver is bound */
+FIXTURE_VARIANT_ADD(join, acpi) { .within = "acpi_dma_configure_id" };
+FIXTURE_VARIANT_ADD(join, of) { .within = "of_dma_configure_id" };
+
+FIXTURE_SETUP(join)
+{
+	load_modules();
+	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
+	self->nic.group = -1;
+	self->nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (self->nth < 0 || !faults_there() || faults_within(variant->within))
+		SKIP(return, NO_FAULTS);
+	if (!find_shared(&self->edu, &self->nic))
+		SKIP(return, NO_SHARED);
+	driver_clear(&self->nic);
+	/* A driver that is tried at once tries the group again */
+	ASSERT_EQ(0, put("0", PCI "/drivers_autoprobe"));
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CDEV, &self->edu));
+	mlockall(MCL_CURRENT | MCL_FUTURE);
+}
+
+FIXTURE_TEARDOWN(join)
+{
+	if (self->nth >= 0 && faults_there())
+		faults_within(NULL);
+	vfio_close(&self->vfio);
+	if (self->nic.group < 0)
+		return;
+	put("1", PCI "/drivers_autoprobe");
+	put("1", PCI "/rescan");
+	driver_clear(&self->edu);
+	driver_clear(&self->nic);
+}
+
+/* Fail in the @nth place; return whether there was one. */
+static bool fail_in(int nth, unsigned int n, int (*run)(const struct pdev *pdev),
+		    const struct pdev *pdev, int *ret)
+{
+	char text[16] = "";
+
+	snprintf(text, sizeof(text), "%u", n);
+	pwrite(nth, text, strlen(text), 0);
+	*ret = run(pdev);
+	memset(text, 0, sizeof(text));
+	pread(nth, text, sizeof(text) - 1, 0);
+	pwrite(nth, "0", 1, 0);
+	return atoi(text) == 0;
+}
+
+static int do_rescan(const struct pdev *pdev)
+{
+	return put("1", PCI "/rescan");
+}
+
+static int do_driver_bind(const struct pdev *pdev)
+{
+	return driver_bind(pdev, STUB_DRIVER);
+}
+
+TEST_F_TIMEOUT(join, no_driver_without_a_group, 600)
+{
+	unsigned int places = 0, missing = 0;
+	bool found, bound;
+	int ret;
+
+	/* One failure when the device is found, another one for its driver */
+	for (unsigned int n = 1; n < MAX_NTH; n++) {
+		for (unsigned int m = 1; m < MAX_NTH; m++) {
+			ASSERT_EQ(0, put("1", PCI "/devices/%s/remove",
+					 self->nic.bdf));
+			found = fail_in(self->nth, n, do_rescan, &self->nic,
+					&ret);
+			ASSERT_TRUE(exists(PCI "/devices/%s", self->nic.bdf));
+			bound = fail_in(self->nth, m, do_driver_bind,
+					&self->nic, &ret);
+			places += found || bound;
+			EXPECT_TRUE(driver_is(&self->nic, NULL))
+				TH_LOG("bound, failures %u and %u", n, m);
+			if (!bound)
+				break;
+			missing += dev_group(self->nic.bdf) < 0;
+		}
+		/* Now there was memory */
+		EXPECT_EQ(-EBUSY, ret);
+		EXPECT_EQ(self->edu.group, dev_group(self->nic.bdf));
+		if (!found)
+			break;
+	}
+	if (!places)
+		SKIP(return, "nothing fails in %s()", variant->within);
+	EXPECT_LT(0, missing);
+	TH_LOG("%u failures, %u times without a group", places, missing);
 }
 
 /* After all of the others: what they have left in memory */

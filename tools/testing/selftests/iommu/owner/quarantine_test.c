@@ -28,6 +28,7 @@ FIXTURE(quarantine) {
 	struct pdev nic;
 	struct vfio vfio;
 	struct vfio other;
+	struct holder holder;
 	unsigned char *canary;
 	int token;
 	int klog;
@@ -68,6 +69,7 @@ FIXTURE_TEARDOWN(quarantine)
 	let_reset();
 	vfio_close(&self->vfio);
 	vfio_close(&self->other);
+	holder_end(&self->holder, HOLDER_KILL);
 	if (self->token >= 0)
 		close(self->token);
 	clear_quarantine(self->edu.group);
@@ -321,6 +323,84 @@ TEST_F(quarantine, reset_that_has_to_wait)
 	let_reset();
 	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
 	EXPECT_TRUE(state_is(group, "kernel"));
+}
+
+/* As libvirt resets a device that no driver has: D3 and back, by its config file */
+static int power_cycle(const struct pdev *pdev)
+{
+	__u8 config[64], pm[2], at;
+	char path[PATH_MAX];
+	__u16 state[2];
+	int fd, ret = -EIO;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, config, sizeof(config), 0) != sizeof(config))
+		goto out;
+	at = config[PCI_CAPABILITY_LIST];
+	while (at && pread(fd, pm, 2, at) == 2 && pm[0] != PCI_CAP_ID_PM)
+		at = pm[1];
+	if (!at || pread(fd, &state[0], 2, at + PCI_PM_CTRL) != 2)
+		goto out;
+	state[1] = state[0] & ~PCI_PM_CTRL_STATE_MASK;
+	state[0] |= PCI_PM_CTRL_STATE_MASK;
+	for (unsigned int i = 0; i < 2; i++) {
+		errno = EIO;
+		if (pwrite(fd, &state[i], 2, at + PCI_PM_CTRL) != 2) {
+			ret = -errno;
+			goto out;
+		}
+		nap(10);
+	}
+	ret = pwrite(fd, config, sizeof(config), 0) == sizeof(config) ? 0 : -EIO;
+out:
+	close(fd);
+	return ret;
+}
+
+/*
+ * The task that unbinds the driver has the lock of the device while the program
+ * closes it, so that the reset has to wait. That is over when the unbind is.
+ */
+TEST_F(quarantine, unbind_of_an_open_device)
+{
+	char path[PATH_MAX];
+	pid_t pid;
+
+	if (!find_reset_card(&self->nic))
+		SKIP(return, NO_RESET_CARD);
+	gate_set("enforce");
+	snprintf(path, sizeof(path), PCI "/drivers/" USER_DRIVER "/unbind");
+	for (unsigned int round = 0; round < 8; round++) {
+		ASSERT_EQ(0, driver_bind(&self->nic, USER_DRIVER));
+		ASSERT_EQ(0, holder_start(&self->holder, variant->path,
+					  &self->nic));
+		pid = put_async(self->nic.bdf, path);
+		ASSERT_LT(0, pid);
+		ASSERT_TRUE(holder_requested(&self->holder, WAIT_MS));
+		ASSERT_EQ(0, holder_end(&self->holder, HOLDER_CLOSE));
+		ASSERT_TRUE(exited(pid, WAIT_MS));
+		waitpid(pid, NULL, 0);
+
+		switch (round % 4) {
+		case 0:
+			EXPECT_EQ(0, put("1", PCI "/devices/%s/reset",
+					 self->nic.bdf));
+			break;
+		case 1:
+			EXPECT_EQ(0, power_cycle(&self->nic));
+			break;
+		case 2:
+			EXPECT_EQ(0, driver_bind(&self->nic, KERNEL_DRIVER));
+			break;
+		default:
+			/* Nobody asks */
+			EXPECT_TRUE(state_becomes(self->nic.group, "kernel"));
+		}
+		EXPECT_TRUE(state_is(self->nic.group, "kernel"));
+	}
 }
 
 TEST_F(quarantine, revoke_with_failed_reset)
