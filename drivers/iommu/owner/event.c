@@ -28,7 +28,7 @@
 
 /**
  * struct event_slot - Place of an event in the ring
- * @event: The record, without the process id.
+ * @event: The record, without the process id; undefined if the slot is empty.
  * @pid: The process, with a reference; NULL if the slot is empty.
  */
 struct event_slot {
@@ -69,11 +69,15 @@ int iommu_owner_events_alloc(struct iommu_owner *owner)
 
 	if (READ_ONCE(owner->ring))
 		return 0;
-	ring = kvzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	/* Not cleared: that would cost ten times what a token does */
+	ring = kvmalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 	if (!ring)
 		return -ENOMEM;
 	init_waitqueue_head(&ring->wait);
 	INIT_WORK(&ring->wake, event_wake_work);
+	ring->lost_time = 0;
+	for (unsigned int i = 0; i < TOKEN_EVENTS; i++)
+		ring->slots[i].pid = NULL;
 	scoped_guard(spinlock, &owner->lock) {
 		if (!owner->ring) {
 			/* Found without the lock, it is initialised */
@@ -133,9 +137,10 @@ static void event_push(struct iommu_owner *owner,
 		event->time = ktime_get_ns();
 		event->sequence = owner->events++;
 		slot = &ring->slots[event->sequence % TOKEN_EVENTS];
-		ring->lost_time = slot->event.time;
-		slot->event = *event;
 		old = slot->pid;
+		if (old)
+			ring->lost_time = slot->event.time;
+		slot->event = *event;
 		slot->pid = pid;
 	}
 	put_pid(old);
@@ -148,16 +153,17 @@ static void event_send(struct iommu_owner *owner,
 		       struct iommu_group *group, struct device *dev,
 		       enum iommu_owner_reason reason)
 {
-	struct iommu_owner_event event = {
-		.type = type,
-		.group = -1,
-		.reason = reason,
-	};
+	struct iommu_owner_event event;
 
 	/* A token that is opened now gets the events from now on */
 	if (!READ_ONCE(owner->ring))
 		return;
 
+	event = (struct iommu_owner_event) {
+		.type = type,
+		.group = -1,
+		.reason = reason,
+	};
 	strscpy(event.comm, current->comm);
 	if (group)
 		event_describe_group(&event, group);
@@ -172,13 +178,14 @@ static void event_send(struct iommu_owner *owner,
 static void event_access(struct iommu_owner *owner,
 			 const struct iommu_owner_access *access)
 {
-	struct iommu_owner_event event = {
-		.type = IOMMU_OWNER_EVENT_ACCESS_REFUSED,
-	};
+	struct iommu_owner_event event;
 
 	if (!READ_ONCE(owner->ring))
 		return;
 
+	event = (struct iommu_owner_event) {
+		.type = IOMMU_OWNER_EVENT_ACCESS_REFUSED,
+	};
 	strscpy(event.comm, access->comm);
 	event_describe_group(&event, access->group);
 	strscpy(event.device, dev_name(access->dev));
@@ -327,7 +334,7 @@ __poll_t iommu_owner_events_poll(struct iommu_owner_token *token,
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_events_poll);
 
-static struct iommu_owner_concept event_concept = {
+static const struct iommu_owner_concept event_concept = {
 	.event = event_send,
 	.access = event_access,
 	.settled = event_wake,

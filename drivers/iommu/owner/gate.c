@@ -81,7 +81,7 @@ void iommu_owner_report_access(const struct iommu_owner_access *access)
 		iommu_owner_access(own->owner, access);
 }
 
-static struct iommu_owner_concept gate_concept = {
+static const struct iommu_owner_concept gate_concept = {
 	.state = gate_state,
 	.joined = gate_joined,
 	.left = gate_left,

@@ -89,7 +89,7 @@ struct iommu_ownership {
 	unsigned int draining;
 	struct delayed_work retry;
 	unsigned long retry_delay;
-	struct work_struct uevent;
+	struct delayed_work uevent;
 	u64 sent;
 	struct iommu_owner_lease lease;
 	struct hlist_head leases;

@@ -251,7 +251,7 @@ static void isolation_changed(struct iommu_group *group)
 	own->traced = bits;
 }
 
-static struct iommu_owner_concept isolation_concept = {
+static const struct iommu_owner_concept isolation_concept = {
 	.changed = isolation_changed,
 };
 

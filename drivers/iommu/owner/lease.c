@@ -483,7 +483,7 @@ int iommu_owner_set_unsafe_interrupts(bool *allow, bool value, const char *who)
 }
 EXPORT_SYMBOL_GPL(iommu_owner_set_unsafe_interrupts);
 
-static struct iommu_owner_concept lease_concept = {
+static const struct iommu_owner_concept lease_concept = {
 	.may_take = lease_may_take,
 	.taken = lease_taken,
 	.use = lease_use,

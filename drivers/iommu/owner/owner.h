@@ -90,10 +90,9 @@ struct iommu_owner {
  * @access: The host was refused access to a device of @owner.
  * @settled: The last ownership of @owner may have ended. Without a mutex.
  * @free: @owner is freed. Without a mutex.
- * @node: In the order of registration.
  *
  * All are optional, and run under the mutex of the group, but for @init and where
- * it says so.
+ * it says so. There are only operations in it.
  */
 struct iommu_owner_concept {
 	void (*init)(struct iommu_group *group);
@@ -119,7 +118,6 @@ struct iommu_owner_concept {
 		       const struct iommu_owner_access *access);
 	void (*settled)(struct iommu_owner *owner);
 	void (*free)(struct iommu_owner *owner);
-	struct list_head node;
 };
 
 /* owner.c */
@@ -127,7 +125,7 @@ struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 					   int after);
 
 /* state.c; the mutex of the group is held */
-void iommu_owner_add_concept(struct iommu_owner_concept *concept);
+void iommu_owner_add_concept(const struct iommu_owner_concept *concept);
 int iommu_owner_may_take(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_taken(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner);

@@ -497,7 +497,7 @@ static void quiesce_init_group(struct iommu_group *group)
 	INIT_DELAYED_WORK(&group->ownership.retry, quiesce_retry_work);
 }
 
-static struct iommu_owner_concept quiesce_concept = {
+static const struct iommu_owner_concept quiesce_concept = {
 	.init = quiesce_init_group,
 	.left = quiesce_left,
 };

@@ -84,7 +84,7 @@ static void reprobe_returned(struct iommu_group *group)
 	queue_work(system_unbound_wq, &job->work);
 }
 
-static struct iommu_owner_concept reprobe_concept = {
+static const struct iommu_owner_concept reprobe_concept = {
 	.returned = reprobe_returned,
 };
 

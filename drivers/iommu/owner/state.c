@@ -51,7 +51,22 @@ static const char * const transitions[NR_STATES][NR_STATES] = {
 	[IOMMU_OWNER_STATE_QUARANTINE][IOMMU_OWNER_STATE_KERNEL] = "clear",
 };
 
-static LIST_HEAD(concepts);	/* changed by initcalls only */
+#define MAX_CONCEPTS	8
+#define POINT_SIZE	sizeof(void (*)(void))
+#define NR_POINTS	(sizeof(struct iommu_owner_concept) / POINT_SIZE)
+
+/*
+ * The concepts that have an operation at a point, in order, and NULL. A claim passes
+ * most of the points, and few concepts have something to do at each of them.
+ */
+static const struct iommu_owner_concept *
+points[NR_POINTS][MAX_CONCEPTS + 1] __ro_after_init;
+
+#define for_each_concept(concept, point)				\
+	for (const struct iommu_owner_concept **_at =			\
+		points[offsetof(struct iommu_owner_concept, point) /	\
+		       POINT_SIZE];					\
+	     ((concept) = *_at); _at++)
 
 /**
  * iommu_owner_add_concept() - Plug a concept in
@@ -60,19 +75,28 @@ static LIST_HEAD(concepts);	/* changed by initcalls only */
  *
  * Context: Initcall.
  */
-void __init iommu_owner_add_concept(struct iommu_owner_concept *concept)
+void __init iommu_owner_add_concept(const struct iommu_owner_concept *concept)
 {
-	list_add_tail(&concept->node, &concepts);
+	void (*const *ops)(void) = (void *)concept;
+
+	for (unsigned int i = 0; i < NR_POINTS; i++) {
+		unsigned int n = 0;
+
+		if (!ops[i])
+			continue;
+		while (points[i][n])
+			n++;
+		if (!WARN_ON(n == MAX_CONCEPTS))
+			points[i][n] = concept;
+	}
 }
 
 int iommu_owner_may_take(struct iommu_group *group, struct iommu_owner *owner)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 	int ret;
 
-	list_for_each_entry(concept, &concepts, node) {
-		if (!concept->may_take)
-			continue;
+	for_each_concept(concept, may_take) {
 		ret = concept->may_take(group, owner);
 		if (ret)
 			return ret;
@@ -82,12 +106,10 @@ int iommu_owner_may_take(struct iommu_group *group, struct iommu_owner *owner)
 
 int iommu_owner_taken(struct iommu_group *group, struct iommu_owner *owner)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 	int ret;
 
-	list_for_each_entry(concept, &concepts, node) {
-		if (!concept->taken)
-			continue;
+	for_each_concept(concept, taken) {
 		ret = concept->taken(group, owner);
 		if (ret)
 			return ret;
@@ -97,12 +119,10 @@ int iommu_owner_taken(struct iommu_group *group, struct iommu_owner *owner)
 
 int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 	int ret;
 
-	list_for_each_entry(concept, &concepts, node) {
-		if (!concept->use)
-			continue;
+	for_each_concept(concept, use) {
 		ret = concept->use(group, owner);
 		if (ret)
 			return ret;
@@ -112,40 +132,38 @@ int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner)
 
 bool iommu_owner_may_probe(struct iommu_group *group, struct group_device *gdev)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->may_probe && !concept->may_probe(group, gdev))
+	for_each_concept(concept, may_probe)
+		if (!concept->may_probe(group, gdev))
 			return false;
 	return true;
 }
 
 bool iommu_owner_may_return(struct iommu_group *group)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->may_return && !concept->may_return(group))
+	for_each_concept(concept, may_return)
+		if (!concept->may_return(group))
 			return false;
 	return true;
 }
 
 void iommu_owner_ended(struct iommu_group *group)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->ended)
-			concept->ended(group);
+	for_each_concept(concept, ended)
+		concept->ended(group);
 }
 
 void iommu_owner_returned(struct iommu_group *group)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->returned)
-			concept->returned(group);
+	for_each_concept(concept, returned)
+		concept->returned(group);
 }
 
 void iommu_owner_event(struct iommu_owner *owner,
@@ -153,39 +171,35 @@ void iommu_owner_event(struct iommu_owner *owner,
 		       struct iommu_group *group, struct device *dev,
 		       enum iommu_owner_reason reason)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->event)
-			concept->event(owner, type, group, dev, reason);
+	for_each_concept(concept, event)
+		concept->event(owner, type, group, dev, reason);
 }
 
 void iommu_owner_access(struct iommu_owner *owner,
 			const struct iommu_owner_access *access)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->access)
-			concept->access(owner, access);
+	for_each_concept(concept, access)
+		concept->access(owner, access);
 }
 
 void iommu_owner_settled(struct iommu_owner *owner)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->settled)
-			concept->settled(owner);
+	for_each_concept(concept, settled)
+		concept->settled(owner);
 }
 
 void iommu_owner_freed(struct iommu_owner *owner)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->free)
-			concept->free(owner);
+	for_each_concept(concept, free)
+		concept->free(owner);
 }
 
 /**
@@ -201,27 +215,25 @@ void iommu_owner_init_group(struct iommu_group *group)
 {
 	static atomic64_t groups;
 	struct iommu_ownership *own = &group->ownership;
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
 	own->generation = (u64)atomic64_inc_return(&groups) <<
 			  IOMMU_OWNER_GENERATION_BITS;
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->init)
-			concept->init(group);
+	for_each_concept(concept, init)
+		concept->init(group);
 }
 
 void iommu_owner_changed(struct iommu_group *group)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
 	lockdep_assert_held(&group->mutex);
 
 	group->ownership.generation++;
 	if (!trace_iommu_owner_isolation_enabled())
 		return;
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->changed)
-			concept->changed(group);
+	for_each_concept(concept, changed)
+		concept->changed(group);
 }
 
 /* The only place that changes &iommu_ownership.state. */
@@ -230,7 +242,7 @@ void iommu_owner_set_state(struct iommu_group *group,
 {
 	struct iommu_ownership *own = &group->ownership;
 	enum iommu_owner_state old = own->state;
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
 	lockdep_assert_held(&group->mutex);
 
@@ -242,9 +254,8 @@ void iommu_owner_set_state(struct iommu_group *group,
 		     (state == IOMMU_OWNER_STATE_QUARANTINE));
 	own->state = state;
 	iommu_owner_changed(group);
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->state)
-			concept->state(group, old);
+	for_each_concept(concept, state)
+		concept->state(group, old);
 }
 
 static bool state_is_core_domain(struct iommu_group *group)
@@ -288,14 +299,13 @@ void iommu_owner_unlock(struct iommu_group *group)
 {
 	enum iommu_owner_state state = iommu_owner_group_state(group);
 	struct iommu_ownership *own = &group->ownership;
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
 	if (state != own->reported && state != IOMMU_OWNER_STATE_ENDING) {
 		own->reported = state;
 		iommu_owner_changed(group);
-		list_for_each_entry(concept, &concepts, node)
-			if (concept->report)
-				concept->report(group);
+		for_each_concept(concept, report)
+			concept->report(group);
 	}
 	mutex_unlock(&group->mutex);
 }
@@ -403,13 +413,12 @@ bool iommu_owner_dma_blocked(struct iommu_group *group)
 void iommu_owner_device_joining(struct iommu_group *group,
 				struct group_device *gdev)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
 	lockdep_assert_held(&group->mutex);
 
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->joining)
-			concept->joining(group, gdev);
+	for_each_concept(concept, joining)
+		concept->joining(group, gdev);
 }
 
 /* @gdev has a domain. */
@@ -417,12 +426,11 @@ void iommu_owner_device_joined(struct iommu_group *group,
 			       struct group_device *gdev)
 {
 	struct iommu_owner *owner = group->ownership.owner;
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
 	iommu_owner_changed(group);
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->joined)
-			concept->joined(group, gdev->dev);
+	for_each_concept(concept, joined)
+		concept->joined(group, gdev->dev);
 	if (owner)
 		iommu_owner_event(owner, IOMMU_OWNER_EVENT_DEVICE_ADDED, group,
 				  gdev->dev, 0);
@@ -431,10 +439,9 @@ void iommu_owner_device_joined(struct iommu_group *group,
 /* @dev is no longer in @group. */
 void iommu_owner_left(struct iommu_group *group, struct device *dev)
 {
-	struct iommu_owner_concept *concept;
+	const struct iommu_owner_concept *concept;
 
 	iommu_owner_changed(group);
-	list_for_each_entry(concept, &concepts, node)
-		if (concept->left)
-			concept->left(group, dev);
+	for_each_concept(concept, left)
+		concept->left(group, dev);
 }

@@ -3,9 +3,9 @@
  * The ownership of a group in sysfs, and its uevents
  *
  * A uevent costs more than a claim, and nothing may call back under the mutex of
- * the group: it is sent a little later, with the state that the group has by
- * then. There is one pending uevent for each group; states that a group has had
- * for a moment only may never be sent.
+ * the group: it is sent a jiffy later, with the state that the group has by then.
+ * There is one pending uevent for each group; states that a group has had for a
+ * moment only may never be sent.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -21,7 +21,8 @@
 static void sysfs_send_uevent(struct work_struct *work)
 {
 	struct iommu_ownership *own =
-		container_of(work, struct iommu_ownership, uevent);
+		container_of(to_delayed_work(work), struct iommu_ownership,
+			     uevent);
 	struct iommu_group *group =
 		container_of(own, struct iommu_group, ownership);
 	char state_var[32], generation_var[48];
@@ -44,26 +45,26 @@ static void sysfs_send_uevent(struct work_struct *work)
 
 static void sysfs_init_group(struct iommu_group *group)
 {
-	INIT_WORK(&group->ownership.uevent, sysfs_send_uevent);
+	INIT_DELAYED_WORK(&group->ownership.uevent, sysfs_send_uevent);
 }
 
 static void sysfs_report(struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 
-	if (queue_work(system_unbound_wq, &group->ownership.uevent))
+	if (queue_delayed_work(system_unbound_wq, &group->ownership.uevent, 1))
 		iommu_group_ref_get(group);
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)
 void iommu_owner_flush_uevent(struct iommu_group *group)
 {
-	flush_work(&group->ownership.uevent);
+	flush_delayed_work(&group->ownership.uevent);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_flush_uevent);
 #endif
 
-static struct iommu_owner_concept sysfs_concept = {
+static const struct iommu_owner_concept sysfs_concept = {
 	.init = sysfs_init_group,
 	.report = sysfs_report,
 };
