@@ -56,6 +56,7 @@ check: setup assemble ## checkpatch, sparse, W=1, clang, kernel-doc, htmldocs, c
 
 bench: assemble ## instructions per operation, stock and patched kernel
 	@dev/bench --limit
+	@dev/bench --lines --limit --no-build
 
 kernel: assemble ## build the test kernel
 	@dev/build test

@@ -12,7 +12,6 @@
 #include <linux/iommu-owner.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -347,88 +347,76 @@ static void vfio_bar(const char *bdf)
 	vfio_close(&vfio);
 }
 
-#define SCALE_CALLS	20000
-#define SCALE_ROUNDS	41
-#define MAX_CPUS	2
+/* See lines.c: what starts and ends a round */
+#define MARK		0x5ca1e0000UL
+#define MARK_PAGE	4096
+#define LINES_CALLS	2000
+#define LINES_CPUS	2
 
-struct reader {
-	pthread_barrier_t *start;
-	const struct vfio *vfio;
-	int cpu, fd;
-	bool bar;
-};
-
-static uint64_t clock_ns(void)
+static void on_cpu(int cpu)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
-/* An ioctl that stays in the kernel, or a register that the device answers for */
-static void *read_device(void *arg)
-{
-	const struct reader *reader = arg;
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-	uint32_t val;
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(reader->cpu, &set);
+	CPU_SET(cpu, &set);
 	check(sched_setaffinity(0, sizeof(set), &set), "affinity");
-	pthread_barrier_wait(reader->start);
-	for (int i = 0; i < SCALE_CALLS; i++) {
-		if (reader->bar)
-			check(pread(reader->fd, &val, 4, reader->vfio->bar.offset), "BAR pread");
-		else
-			check(ioctl(reader->fd, VFIO_DEVICE_GET_INFO, &info), "GET_INFO");
-	}
-	return NULL;
 }
 
-static uint64_t read_by(const struct vfio *vfio, bool bar, int cpus)
+/* An ioctl that stays in the kernel, or a register that the device answers for */
+static void read_device(const struct vfio *vfio, bool bar)
 {
-	struct reader reader[MAX_CPUS];
-	pthread_t thread[MAX_CPUS];
-	pthread_barrier_t start;
-	uint64_t t;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	uint32_t val;
 
-	pthread_barrier_init(&start, NULL, cpus + 1);
-	for (int i = 0; i < cpus; i++) {
-		reader[i] = (struct reader){ &start, vfio, i, vfio->device, bar };
-		pthread_create(&thread[i], NULL, read_device, &reader[i]);
+	for (int i = 0; i < LINES_CALLS; i++) {
+		if (bar)
+			check(pread(vfio->device, &val, 4, vfio->bar.offset), "BAR pread");
+		else
+			check(ioctl(vfio->device, VFIO_DEVICE_GET_INFO, &info), "GET_INFO");
 	}
-	pthread_barrier_wait(&start);
-	t = clock_ns();
-	for (int i = 0; i < cpus; i++)
-		pthread_join(thread[i], NULL);
-	t = clock_ns() - t;
-	pthread_barrier_destroy(&start);
-	return t;
 }
 
 /*
- * By how much two CPUs that use one device are faster than one, in thousandths.
- * One and two take turns, so that what else the machine does hits both.
+ * A process on each CPU uses the same device. They are not threads: those count the
+ * users of their files in a line that they share.
  */
-static void scale(const char *name, const struct vfio *vfio, bool bar)
+static void lines(int round, const struct vfio *vfio)
 {
-	for (int i = 0; i < SCALE_ROUNDS; i++) {
-		uint64_t one = read_by(vfio, bar, 1);
+	volatile uint8_t *mark = mmap((void *)MARK, 2 * MARK_PAGE, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	pid_t pid[LINES_CPUS];
+	int status;
 
-		sample[i] = 2000 * one / read_by(vfio, bar, 2);
+	if (mark == MAP_FAILED)
+		fail("mark");
+	mark[MARK_PAGE - 1 + MARK_PAGE] = 0;
+	mark[LINES_CALLS / 100 * 16 + round] = 0;
+	for (int i = 0; i < LINES_CPUS; i++) {
+		pid[i] = check(fork(), "fork");
+		if (pid[i])
+			continue;
+		on_cpu(i);
+		read_device(vfio, round);
+		_exit(0);
 	}
-	report(name, sample, SCALE_ROUNDS);
+	for (int i = 0; i < LINES_CPUS; i++)
+		if (waitpid(pid[i], &status, 0) < 0 || status)
+			fail("a reader");
+	mark[MARK_PAGE] = 0;
+	munmap((void *)MARK, 2 * MARK_PAGE);
 }
 
-static void scale_all(const char *bdf)
+static void lines_all(const char *bdf)
 {
 	struct vfio vfio;
 
+	uint32_t val;
+
 	vfio_open(&vfio, bdf);
-	scale("scale-ioctl", &vfio, false);
-	scale("scale-bar-pread", &vfio, true);
+	/* Two first reads at a time fail: only one of them gets the region */
+	check(pread(vfio.device, &val, 4, vfio.bar.offset), "BAR pread");
+	for (int round = 0; round < 2; round++)
+		lines(round, &vfio);
 	vfio_close(&vfio);
 }
 
@@ -620,10 +608,10 @@ int main(int argc, char **argv)
 		owner(argv[2]);
 		return 0;
 	}
-	if (argc == 3 && !strcmp(argv[1], "scale")) {
-		scale_all(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "lines")) {
+		lines_all(argv[2]);
 		return 0;
 	}
-	fprintf(stderr, "bench boot | host BDF | bind BDF DRIVER | vfio BDF | scale BDF\n");
+	fprintf(stderr, "bench boot | host BDF | bind BDF DRIVER | vfio BDF | lines BDF\n");
 	return 2;
 }
