@@ -47,8 +47,9 @@ EXPORT_SYMBOL_GPL(vfio_unregister_mmio_notifier);
 
 /**
  * vfio_mmio_unmap() - Unmap the registers of a device for the DMA of others
- * @device: The device. It is open, and no mapping of its registers by a CPU is
- *	left or can come before this returns, but by the caller.
+ * @device: The device. It is open, or its group is claimed and nobody has it open;
+ *	no mapping of its registers by a CPU is left or can come before this
+ *	returns, but by the caller.
  *
  * Context: May sleep, also for an operation of the user that mapped them. No lock
  * is held that another user needs.
