@@ -269,8 +269,10 @@ static int end_wait_for_others(struct iommu_owner *owner, unsigned long deadline
 
 	ret = wait_event_killable_timeout(owner->wait, end_is_complete(owner),
 					  max(left, 0L));
+	if (READ_ONCE(owner->unblocked))
+		return -EIO;
 	if (ret > 0)
-		return READ_ONCE(owner->unblocked) ? -EIO : 0;
+		return 0;
 	return ret ? -EINTR : -ETIMEDOUT;
 }
 
@@ -288,7 +290,7 @@ static int end_wait_for_others(struct iommu_owner *owner, unsigned long deadline
  * has no lock that a watch of @owner takes, and is no callback of one.
  * Return: 0; -ETIMEDOUT if user space may still have access; -EINTR if the
  * caller was killed before it was known; -EIO if the IOMMU driver could not block
- * the DMA of a group, which is in quarantine.
+ * the DMA of a group, which is in quarantine, whatever else is left.
  */
 int iommu_owner_revoke(struct iommu_owner *owner)
 {

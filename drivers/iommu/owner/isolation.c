@@ -193,7 +193,7 @@ u32 iommu_owner_group_bits(struct iommu_group *group)
 
 	bits |= IOMMU_OWNER_ISO_DEVICE;
 	for_each_group_device(group, gdev) {
-		if (gdev->blocked)
+		if (gdev->blocked && !gdev->unblocked)
 			continue;
 		bits &= ~IOMMU_OWNER_ISO_DEVICE |
 			iommu_owner_device_bits(gdev->dev);

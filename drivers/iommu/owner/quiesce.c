@@ -100,7 +100,10 @@ static noinline int quiesce_reset(struct pci_dev *pdev, bool locked)
 
 	ret = locked ? pci_reset_function_locked(pdev) :
 		       pci_try_reset_function(pdev);
-	return ret == -ENOTTY ? 0 : ret;
+	if (ret != -ENOTTY)
+		return ret;
+	/* There is no reset, or none after which the device answers */
+	return pci_device_is_present(pdev) ? 0 : -ENODEV;
 }
 ALLOW_ERROR_INJECTION(quiesce_reset, ERRNO);
 

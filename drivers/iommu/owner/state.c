@@ -229,7 +229,10 @@ void iommu_owner_changed(struct iommu_group *group)
 
 	lockdep_assert_held(&group->mutex);
 
-	group->ownership.generation++;
+	/* Above these bits is the number of the group: it stays */
+	if ((group->ownership.generation + 1) &
+	    GENMASK_ULL(IOMMU_OWNER_GENERATION_BITS - 1, 0))
+		group->ownership.generation++;
 	if (!trace_iommu_owner_isolation_enabled())
 		return;
 	for_each_concept(concept, changed)

@@ -42,8 +42,8 @@
  *  - ESTALE: the owner has been revoked
  *  - ENOMEM: out of memory
  *
- * After an error nothing has changed, and nothing but a count or the group that
- * caused it has been written, where the structure says so.
+ * After an error nothing has changed, and nothing but a count, the group that
+ * caused it or entries of an array has been written, where the structure says so.
  */
 enum {
 	IOMMU_OWNER_CMD_CREATE = 0x00,
@@ -296,7 +296,8 @@ struct iommu_owner_device_info {
  * @out_name: Name of the owner
  *
  * Needs INSPECT. Works after a revoke. With room for nothing it counts: call
- * it again with the room that it asked for.
+ * it again with the room that it asked for. A group whose ownership is ending is
+ * not among the groups any more; its IOMMU_OWNER_EVENT_ENDED follows.
  *
  * Return: 0; EMSGSIZE if there is more than room: everything but what did not
  * fit has been written; EINTR if the process was killed.
@@ -454,13 +455,14 @@ struct iommu_owner_release {
  * @flags: Must be 0
  *
  * Needs REVOKE. End all ownerships of the owner. When it returns 0, no DMA and
- * no access of its user is left. With an error DMA is blocked as well, but an
- * operation of the user still runs; the groups are in quarantine until it is over.
- * The owner can never have a group again. To revoke again changes nothing, and
- * waits again.
+ * no access of its user is left. With -ETIMEDOUT and -EINTR DMA is blocked as
+ * well, but an operation of the user still runs; the groups are in quarantine until
+ * it is over. The owner can never have a group again. To revoke again changes
+ * nothing, and waits again.
  *
  * Return: 0; -ETIMEDOUT if user space may still have access; -EINTR if the caller
- * was killed before it was known.
+ * was killed before it was known; -EIO if the IOMMU driver could not block the DMA
+ * of a group: its devices may still reach the memory of the user.
  */
 struct iommu_owner_revoke {
 	__u32 size;
@@ -548,9 +550,8 @@ enum iommu_owner_event_type {
  * Needs INSPECT. read() gives as many whole records as there are and fit. It
  * waits for the first, or fails with EAGAIN if the file is in non-blocking mode.
  * After the owner has been revoked and its last event read it returns 0, and
- * poll() returns POLLHUP. It fails with EINVAL if not even one record fits. A
- * newer kernel may give longer records: read into a buffer of a page, and step
- * by @size.
+ * poll() returns POLLHUP. It fails with EINVAL if not even one record fits.
+ * Records do not get longer than this one: what is new goes into @__reserved.
  */
 struct iommu_owner_event {
 	__u32 size;

@@ -200,7 +200,8 @@ def main():
             print('\n'.join('    ' + l for l in what.splitlines()[:20]))
     if update:
         head = [l for l in listed.read_text().splitlines() if l.startswith('#')]
-        listed.write_text(''.join(l + '\n' for l in head + sorted(seen)))
+        kept = {l for l in known if args and l.split()[0] not in args}
+        listed.write_text(''.join(l + '\n' for l in head + sorted(seen | kept)))
     return 1 if failed else 0
 
 

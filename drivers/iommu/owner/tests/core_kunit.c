@@ -568,6 +568,38 @@ static void new_device_of_quarantine_is_blocked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, late));
 }
 
+/* Neither the owner's domain nor the blocking one: the end says so, or mends it. */
+static void new_device_that_cannot_be_blocked(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct iommu_domain *domain = mock_paging_domain(test, first);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct iommu_group *group = first->group;
+	struct mock_device *late;
+
+	for (unsigned int failures = 1; failures < 3; failures++) {
+		struct iommu_owner *owner = failures == 1 ? a : b;
+
+		KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(owner, group));
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_attach_group(owner, domain, group));
+		late = mock_device_alloc(test, group, 0);
+		/* The domain of the owner, and the blocking one */
+		mock_fail_attach(late, MOCK_ANY, failures + 1);
+		KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+		KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
+
+		KUNIT_EXPECT_EQ(test, failures == 1 ? 0 : -EIO,
+				iommu_owner_revoke(owner));
+		if (failures == 1)
+			KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
+					mock_state(group));
+		mock_device_del(late);
+	}
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
+}
+
 /* Without a record the device is in no group, and its DMA is not the owner's. */
 static void new_device_without_memory(struct kunit *test)
 {
@@ -692,6 +724,7 @@ static struct kunit_case hotplug_cases[] = {
 	KUNIT_CASE(new_device_that_cannot_be_attached),
 	KUNIT_CASE(new_device_with_direct_mapping),
 	KUNIT_CASE(new_device_of_quarantine_is_blocked),
+	KUNIT_CASE(new_device_that_cannot_be_blocked),
 	KUNIT_CASE(new_device_without_memory),
 	KUNIT_CASE(last_device_ends_the_ownership),
 	KUNIT_CASE(end_by_removal_is_stale),

@@ -63,7 +63,8 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 	struct mock_device *mdev = to_mock_device(dev);
 	struct mock_domain *mdomain = to_mock_domain(domain);
 
-	if (mdev->fail_count && mdev->fail_letter == mdomain->letter) {
+	if (mdev->fail_count && (mdev->fail_letter == mdomain->letter ||
+				 mdev->fail_letter == MOCK_ANY)) {
 		mdev->fail_count--;
 		return mdev->fail_error ?: -EIO;
 	}

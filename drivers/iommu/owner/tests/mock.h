@@ -29,6 +29,7 @@
 #define MOCK_BLOCKED	'B'
 #define MOCK_PAGING	'U'
 #define MOCK_NOTHING	'-'
+#define MOCK_ANY	'*'	/* for mock_fail_attach() */
 
 #define MOCK_PASIDS	8
 #define MOCK_HISTORY	48

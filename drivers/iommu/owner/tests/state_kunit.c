@@ -574,6 +574,32 @@ static void failed_block_of_reservation_quarantines(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_released(a));
 }
 
+/* A detach cannot fail; what it could not block is blocked at the next chance. */
+static void failed_block_is_tried_again(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct iommu_group *group = mdev->group;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_reserve_group(a, group));
+	for (unsigned int failures = 1; failures < 3; failures++) {
+		KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_attach_group(a, domain, group));
+		mock_fail_attach(mdev, MOCK_BLOCKED, failures);
+		KUNIT_EXPECT_EQ(test, 0,
+				iommu_owner_detach_group(a, domain, group));
+		KUNIT_EXPECT_NE(test, MOCK_BLOCKED, mock_reach(mdev));
+		KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+		KUNIT_EXPECT_EQ(test, failures == 1 ?
+				IOMMU_OWNER_STATE_RESERVED :
+				IOMMU_OWNER_STATE_QUARANTINE,
+				mock_state(group));
+		KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	}
+}
+
 static void failed_default_at_unreserve_quarantines(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -620,6 +646,7 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(failed_default_quarantines),
 	KUNIT_CASE(failed_block_at_the_end_quarantines),
 	KUNIT_CASE(failed_block_of_reservation_quarantines),
+	KUNIT_CASE(failed_block_is_tried_again),
 	KUNIT_CASE(failed_default_at_unreserve_quarantines),
 	KUNIT_CASE(default_that_lacked_memory_is_tried_again),
 	{}
