@@ -64,21 +64,30 @@ static inline void *parked_page(struct parked *parked, __u64 mode)
 	return page;
 }
 
-/* Returns when the thread waits; -EIO if it does not within @ms */
-static inline int parked_try(struct parked *parked, int fd, unsigned long cmd,
-			     void *arg, unsigned int ms)
+/*
+ * Run @run, which has a use for the page, in a thread. Returns when that waits;
+ * -EIO if it does not within @ms.
+ */
+static inline int parked_call(struct parked *parked, void *(*run)(void *),
+			      void *arg, unsigned int ms)
 {
 	struct pollfd pollfd = { .fd = parked->uffd, .events = POLLIN };
 	struct uffd_msg msg;
 
-	parked->fd = fd;
-	parked->cmd = cmd;
-	parked->arg = arg;
-	if (pthread_create(&parked->thread, NULL, parked_ioctl, parked) ||
+	if (pthread_create(&parked->thread, NULL, run, arg) ||
 	    poll(&pollfd, 1, ms) != 1 ||
 	    read(parked->uffd, &msg, sizeof(msg)) != sizeof(msg))
 		return -EIO;
 	return 0;
+}
+
+static inline int parked_try(struct parked *parked, int fd, unsigned long cmd,
+			     void *arg, unsigned int ms)
+{
+	parked->fd = fd;
+	parked->cmd = cmd;
+	parked->arg = arg;
+	return parked_call(parked, parked_ioctl, parked, ms);
 }
 
 static inline int parked_start(struct parked *parked, int fd,

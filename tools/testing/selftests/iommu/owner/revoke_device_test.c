@@ -310,6 +310,69 @@ TEST_F(revoke_device, unmap_hangs_while_next_user_opens)
 	EXPECT_EQ(0, vfio_map(&self->next, self->data, IOVA, self->size));
 }
 
+static int dirty_pages(int container, void *bitmap)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap head;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} cmd = {
+		.head.argsz = sizeof(cmd.head),
+		.head.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+
+	if (bitmap) {
+		cmd.head.argsz = sizeof(cmd);
+		cmd.head.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
+		cmd.get.iova = IOVA;
+		cmd.get.size = sysconf(_SC_PAGESIZE);
+		cmd.get.bitmap.pgsize = cmd.get.size;
+		cmd.get.bitmap.size = sizeof(__u64);
+		cmd.get.bitmap.data = bitmap;
+	}
+	return call(container, VFIO_IOMMU_DIRTY_PAGES, &cmd);
+}
+
+struct hanging {
+	struct parked parked;
+	int container;
+};
+
+static void *ask_for_dirty_pages(void *arg)
+{
+	struct hanging *hanging = arg;
+	void *page = (void *)(uintptr_t)hanging->parked.range.start;
+
+	hanging->parked.ret = dirty_pages(hanging->container, page);
+	return NULL;
+}
+
+/* It hangs with the lock of its container, which nobody needs any more. */
+TEST_F(revoke_device, driver_goes_while_container_hangs)
+{
+	struct hanging hanging = {};
+	pid_t unbind;
+
+	if (!parked_page(&hanging.parked, UFFDIO_REGISTER_MODE_MISSING))
+		SKIP(return, NO_USERFAULTFD);
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, vfio_map(&self->vfio, self->data, IOVA, self->size));
+	ASSERT_EQ(0, dirty_pages(self->vfio.container, NULL));
+	hanging.container = self->vfio.container;
+	ASSERT_EQ(0, parked_call(&hanging.parked, ask_for_dirty_pages,
+				 &hanging, WAIT_MS));
+
+	EXPECT_EQ(0, token_revoke(self->token));
+	unbind = put_async(self->edu.bdf,
+			   "/sys/bus/pci/drivers/" USER_DRIVER "/unbind");
+	ASSERT_LT(0, unbind);
+	EXPECT_TRUE(exited(unbind, WAIT_MS));
+	EXPECT_TRUE(driver_is(&self->edu, NULL));
+	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+	EXPECT_EQ(0, parked_end(&hanging.parked));
+}
+
 /* A dead group file is not in the way of the character device. */
 TEST_F(revoke_device, bind_past_a_dead_group_file)
 {
@@ -349,6 +412,42 @@ TEST_F(revoke_device, bind_of_a_dead_file_without_driver)
 	ASSERT_EQ(0, vfio_start(&self->next, PATH_CDEV, &self->edu));
 	EXPECT_EQ(-ESTALE, bind_to(&self->vfio, self->next.container));
 	EXPECT_EQ(0, read_config(self->next.device));
+}
+
+/*
+ * An ioctl of the iommufd has the device. However long that takes, the revoke does
+ * not return 0 before, and then everything goes on at once.
+ */
+TEST_F(revoke_device, iommufd_hangs_with_the_device)
+{
+	struct iommu_hw_info info = { .size = sizeof(info) };
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct parked parked;
+	void *page;
+
+	page = parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING);
+	if (!page)
+		SKIP(return, NO_USERFAULTFD);
+	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
+	self->token = token_create("hangs", ALL_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, token_use(self->token, self->vfio.device));
+	bind.iommufd = self->vfio.container;
+	ASSERT_EQ(0, call(self->vfio.device, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	info.dev_id = bind.out_devid;
+	info.data_len = self->size;
+	info.data_uptr = (uintptr_t)page;
+	ASSERT_EQ(0, parked_start(&parked, self->vfio.container,
+				  IOMMU_GET_HW_INFO, &info));
+
+	EXPECT_EQ(-ETIMEDOUT, token_revoke(self->token));
+	EXPECT_TRUE(state_is(self->edu.group, "quarantine"));
+	EXPECT_NE(0, vfio_start(&self->next, PATH_CONTAINER, &self->edu));
+	vfio_close(&self->next);
+	EXPECT_EQ(0, parked_end(&parked));
+	EXPECT_TRUE(state_becomes(self->edu.group, "kernel"));
+	EXPECT_EQ(0, token_revoke(self->token));
+	EXPECT_EQ(0, vfio_start(&self->next, PATH_CONTAINER, &self->edu));
 }
 
 /* A device file stands for its device, not for all that the iommufd has. */

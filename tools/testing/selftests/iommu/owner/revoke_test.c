@@ -8,12 +8,11 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include <linux/iommufd.h>
-#include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 
+#include "owner_park.h"
 #include "owner_test.h"
 #include "owner_token.h"
 
@@ -275,58 +274,26 @@ TEST_F(revoke, token_tells_of_it)
 	EXPECT_TRUE(ended);
 }
 
-#define NO_USERFAULTFD	1
-
 /* A process that waits for itself inside the kernel */
 struct stuck {
-	pthread_t thread;
-	struct uffdio_range range;
-	int uffd;
+	struct parked parked;
 	int fd;
-	ssize_t ret;
 };
 
 static void *stuck_read(void *arg)
 {
 	struct stuck *stuck = arg;
+	void *page = (void *)(uintptr_t)stuck->parked.range.start;
 
-	stuck->ret = pread(stuck->fd, (void *)(uintptr_t)stuck->range.start, 4,
-			   PCI_CONFIG);
+	/* It has started before the device is revoked */
+	stuck->parked.ret = pread(stuck->fd, page, 4, PCI_CONFIG);
 	return NULL;
 }
 
-static int stuck_begin(struct stuck *stuck, int fd, size_t size)
+static int stuck_begin(struct stuck *stuck, int fd)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffd_msg msg;
-	void *page;
-
 	stuck->fd = fd;
-	stuck->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
-	if (stuck->uffd < 0)
-		return NO_USERFAULTFD;
-	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	stuck->range = (struct uffdio_range){ (uintptr_t)page, size };
-	range.range = stuck->range;
-	if (call(stuck->uffd, UFFDIO_API, &api) ||
-	    call(stuck->uffd, UFFDIO_REGISTER, &range) ||
-	    pthread_create(&stuck->thread, NULL, stuck_read, stuck) ||
-	    read(stuck->uffd, &msg, sizeof(msg)) != sizeof(msg))
-		return -EIO;
-	return 0;
-}
-
-static int stuck_end(struct stuck *stuck)
-{
-	struct uffdio_zeropage zero = { .range = stuck->range };
-	int ret = call(stuck->uffd, UFFDIO_ZEROPAGE, &zero);
-
-	if (!ret)
-		pthread_join(stuck->thread, NULL);
-	close(stuck->uffd);
-	return ret;
+	return parked_call(&stuck->parked, stuck_read, stuck, WAIT_MS);
 }
 
 /*
@@ -337,12 +304,10 @@ TEST_F(revoke, stuck_user_is_quarantined)
 {
 	struct stuck stuck;
 	__u64 begin;
-	int ret;
 
-	ret = stuck_begin(&stuck, self->vfio.device, self->size);
-	if (ret == NO_USERFAULTFD)
-		SKIP(return, "no userfaultfd");
-	ASSERT_EQ(0, ret);
+	if (!parked_page(&stuck.parked, UFFDIO_REGISTER_MODE_MISSING))
+		SKIP(return, NO_USERFAULTFD);
+	ASSERT_EQ(0, stuck_begin(&stuck, self->vfio.device));
 
 	begin = now_ms();
 	EXPECT_EQ(-ETIMEDOUT, token_revoke(self->token));
@@ -352,7 +317,7 @@ TEST_F(revoke, stuck_user_is_quarantined)
 	EXPECT_FALSE(edu_try_answers(self->bar));
 	EXPECT_NE(0, vfio_start(&self->next, variant->path, &self->edu));
 
-	ASSERT_EQ(0, stuck_end(&stuck));
+	EXPECT_EQ(4, parked_end(&stuck.parked));
 	EXPECT_TRUE(state_becomes(self->edu.group, "kernel"));
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_EQ(0, vfio_start(&self->next, variant->path, &self->edu));
@@ -363,12 +328,10 @@ TEST_F(revoke, stuck_user_and_unbind)
 {
 	struct stuck stuck;
 	pid_t unbind;
-	int ret;
 
-	ret = stuck_begin(&stuck, self->vfio.device, self->size);
-	if (ret == NO_USERFAULTFD)
-		SKIP(return, "no userfaultfd");
-	ASSERT_EQ(0, ret);
+	if (!parked_page(&stuck.parked, UFFDIO_REGISTER_MODE_MISSING))
+		SKIP(return, NO_USERFAULTFD);
+	ASSERT_EQ(0, stuck_begin(&stuck, self->vfio.device));
 	EXPECT_EQ(-ETIMEDOUT, token_revoke(self->token));
 	unbind = put_async(self->edu.bdf, "/sys/bus/pci/drivers/" USER_DRIVER "/unbind");
 	EXPECT_FALSE(exited(unbind, 500));
@@ -376,7 +339,7 @@ TEST_F(revoke, stuck_user_and_unbind)
 	/* A group file that opens is of no use yet */
 	EXPECT_NE(0, vfio_start(&self->next, PATH_CONTAINER, &self->edu));
 
-	ASSERT_EQ(0, stuck_end(&stuck));
+	EXPECT_EQ(4, parked_end(&stuck.parked));
 	EXPECT_TRUE(exited(unbind, WAIT_MS));
 	EXPECT_FALSE(driver_is(&self->edu, USER_DRIVER));
 	EXPECT_TRUE(state_becomes(self->edu.group, "kernel"));
