@@ -767,8 +767,8 @@ FIXTURE_SETUP(join)
 	if (!find_shared(&self->edu, &self->nic))
 		SKIP(return, NO_SHARED);
 	driver_clear(&self->nic);
-	/* A driver that is tried at once tries the group again */
-	ASSERT_EQ(0, put("0", PCI "/drivers_autoprobe"));
+	/* A driver that is tried at once would try the group again */
+	ASSERT_EQ(0, unload_module(NIC_DRIVER));
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CDEV, &self->edu));
 	mlockall(MCL_CURRENT | MCL_FUTURE);
@@ -781,8 +781,8 @@ FIXTURE_TEARDOWN(join)
 	vfio_close(&self->vfio);
 	if (self->nic.group < 0)
 		return;
-	put("1", PCI "/drivers_autoprobe");
 	put("1", PCI "/rescan");
+	load_module(NIC_DRIVER);
 	driver_clear(&self->edu);
 	driver_clear(&self->nic);
 }
