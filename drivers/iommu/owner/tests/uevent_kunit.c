@@ -71,6 +71,8 @@ static void stop_uevents(void *unused)
 {
 	iommu_owner_flush_uevent(uevents->group);
 	uevents->kset->uevent_ops = uevents->saved;
+	/* The devices of the test, and their references, have gone before */
+	iommu_group_put(uevents->group);
 }
 
 static void see_uevents(struct kunit *test, struct iommu_group *group)
@@ -80,7 +82,7 @@ static void see_uevents(struct kunit *test, struct iommu_group *group)
 	KUNIT_ASSERT_NOT_NULL(test, uevents);
 	init_completion(&uevents->entered);
 	init_completion(&uevents->leave);
-	uevents->group = group;
+	uevents->group = iommu_group_ref_get(group);
 	uevents->kset = group->kobj.kset;
 	uevents->saved = uevents->kset->uevent_ops;
 	uevents->kset->uevent_ops = &see_uevent_ops;
