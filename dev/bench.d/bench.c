@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lines.h"
+
 #ifndef KVM_DEV_VFIO_FILE	/* the distribution's headers are older */
 #define KVM_DEV_VFIO_FILE	1
 #define KVM_DEV_VFIO_FILE_ADD	1
@@ -347,11 +349,7 @@ static void vfio_bar(const char *bdf)
 	vfio_close(&vfio);
 }
 
-/* See lines.c: what starts and ends a round */
-#define MARK		0x5ca1e0000UL
-#define MARK_PAGE	4096
 #define LINES_CALLS	2000
-#define LINES_CPUS	2
 
 static void on_cpu(int cpu)
 {
@@ -389,8 +387,8 @@ static void lines(int round, const struct vfio *vfio)
 
 	if (mark == MAP_FAILED)
 		fail("mark");
-	mark[MARK_PAGE - 1 + MARK_PAGE] = 0;
-	mark[LINES_CALLS / 100 * 16 + round] = 0;
+	mark[MARK_PAGE] = 0;	/* the page is there: nothing was started */
+	mark[MARK_AT(round, LINES_CALLS)] = 0;
 	for (int i = 0; i < LINES_CPUS; i++) {
 		pid[i] = check(fork(), "fork");
 		if (pid[i])

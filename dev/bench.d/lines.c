@@ -2,15 +2,17 @@
 /*
  * Plugin for QEMU: the cache lines of the kernel that several CPUs write
  *
- * A store to the page at MARK starts a round, named by its offset; one to the next
- * page ends it. Then the lines are printed that each CPU has written at least as
- * often as it did an operation: those that go from cache to cache all the time.
+ * At the end of a round, see lines.h, the lines are printed that each CPU has written
+ * at least as often as it did an operation: those that go from cache to cache all the
+ * time.
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lines.h"
 
 /* The parts of QEMU's interface for plugins that are used */
 typedef uint64_t qemu_plugin_id_t;
@@ -32,15 +34,12 @@ bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
 
 int qemu_plugin_version = PLUGIN_VERSION;
 
-#define MARK	0x5ca1e0000ULL
-#define PAGE	4096
 #define LINE	64
-#define CPUS	2
 #define SLOTS	(1 << 20)
 
 static struct slot {
 	uint64_t line, insn;
-	unsigned int stores[CPUS];
+	unsigned int stores[LINES_CPUS];
 } *slots;
 
 static unsigned int round, calls;
@@ -74,15 +73,15 @@ static void store(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t addr, v
 {
 	struct slot *slot;
 
-	if (addr - MARK < PAGE) {
+	if (addr - MARK < MARK_PAGE) {
 		memset(slots, 0, SLOTS * sizeof(*slots));
-		round = (addr - MARK) % 16;
-		calls = (addr - MARK) / 16 * 100;
-	} else if (calls && addr - MARK - PAGE < PAGE) {
+		round = (addr - MARK) % MARK_ROUNDS;
+		calls = (addr - MARK) / MARK_ROUNDS * MARK_CALLS;
+	} else if (calls && addr - MARK - MARK_PAGE < MARK_PAGE) {
 		end_round();
 	}
 	/* Registered for stores, it gets loads as well */
-	if (!calls || !(addr >> 63) || cpu >= CPUS || !qemu_plugin_mem_is_store(info))
+	if (!calls || !(addr >> 63) || cpu >= LINES_CPUS || !qemu_plugin_mem_is_store(info))
 		return;
 	slot = find(addr / LINE);
 	slot->line = addr / LINE;

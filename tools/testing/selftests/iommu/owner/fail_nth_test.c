@@ -41,7 +41,7 @@ struct state {
 };
 
 struct objects {
-	struct pdev edu;	/* alone */
+	struct pdev edu;	/* alone, but for the fixture join */
 	struct pdev mate;	/* an edu of the group of two devices */
 	struct vfio vfio;
 	int token;
@@ -740,27 +740,27 @@ static int faults_within(const char *function)
  * a member. Without a group no driver may get it.
  */
 FIXTURE(join) {
-	struct pdev edu;
-	struct pdev nic;
-	struct vfio vfio;
+	struct objects o;	/* the mate has the owner, and edu comes */
 	int nth;
 };
 
 FIXTURE_SETUP(join)
 {
 	load_modules();
-	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
-	self->nic.group = -1;
+	self->o = (struct objects){
+		.vfio = { .container = -1, .group = -1, .device = -1 },
+		.edu.group = -1,
+	};
 	self->nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
 	if (self->nth < 0 || !faults_there() || faults_within("iommu_probe_device"))
 		SKIP(return, NO_FAULTS);
-	if (!find_shared(&self->edu, &self->nic))
+	if (!find_shared(&self->o.mate, &self->o.edu))
 		SKIP(return, NO_SHARED);
-	driver_clear(&self->nic);
+	driver_clear(&self->o.edu);
 	/* A driver that is tried at once would try the group again */
 	ASSERT_EQ(0, unload_module(NIC_DRIVER));
-	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
-	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CDEV, &self->edu));
+	ASSERT_EQ(0, driver_bind(&self->o.mate, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->o.vfio, PATH_CDEV, &self->o.mate));
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 }
 
@@ -768,66 +768,50 @@ FIXTURE_TEARDOWN(join)
 {
 	if (self->nth >= 0 && faults_there())
 		faults_within(NULL);
-	vfio_close(&self->vfio);
-	if (self->nic.group < 0)
+	vfio_close(&self->o.vfio);
+	if (self->o.edu.group < 0)
 		return;
 	put("1", PCI "/rescan");
 	load_module(NIC_DRIVER);
-	driver_clear(&self->edu);
-	driver_clear(&self->nic);
+	driver_clear(&self->o.mate);
+	driver_clear(&self->o.edu);
 }
 
-/* Fail in the @nth place; return whether there was one. */
-static bool fail_in(int nth, unsigned int n, int (*run)(const struct pdev *pdev),
-		    const struct pdev *pdev, int *ret)
-{
-	char text[16] = "";
-
-	snprintf(text, sizeof(text), "%u", n);
-	pwrite(nth, text, strlen(text), 0);
-	*ret = run(pdev);
-	memset(text, 0, sizeof(text));
-	pread(nth, text, sizeof(text) - 1, 0);
-	pwrite(nth, "0", 1, 0);
-	return atoi(text) == 0;
-}
-
-static int do_rescan(const struct pdev *pdev)
+static int do_rescan(struct objects *o)
 {
 	return put("1", PCI "/rescan");
 }
 
-static int do_driver_bind(const struct pdev *pdev)
+static int do_driver_bind(struct objects *o)
 {
-	return driver_bind(pdev, KERNEL_DRIVER);
+	return driver_bind(&o->edu, KERNEL_DRIVER);
 }
 
 TEST_F_TIMEOUT(join, no_driver_without_a_group, 600)
 {
 	unsigned int places = 0, missing = 0;
+	struct objects *o = &self->o;
 	bool found, bound;
-	int ret;
+	int ret = 0;
 
 	/* One failure when the device is found, another one for its driver */
 	for (unsigned int n = 1; n < MAX_NTH; n++) {
 		for (unsigned int m = 1; m < MAX_NTH; m++) {
 			ASSERT_EQ(0, put("1", PCI "/devices/%s/remove",
-					 self->nic.bdf));
-			found = fail_in(self->nth, n, do_rescan, &self->nic,
-					&ret);
-			ASSERT_TRUE(exists(PCI "/devices/%s", self->nic.bdf));
-			bound = fail_in(self->nth, m, do_driver_bind,
-					&self->nic, &ret);
+					 o->edu.bdf));
+			found = inject(self->nth, n, do_rescan, o, &ret);
+			ASSERT_TRUE(exists(PCI "/devices/%s", o->edu.bdf));
+			bound = inject(self->nth, m, do_driver_bind, o, &ret);
 			places += found || bound;
-			EXPECT_TRUE(driver_is(&self->nic, NULL))
+			EXPECT_TRUE(driver_is(&o->edu, NULL))
 				TH_LOG("bound, failures %u and %u", n, m);
 			if (!bound)
 				break;
-			missing += dev_group(self->nic.bdf) < 0;
+			missing += dev_group(o->edu.bdf) < 0;
 		}
 		/* Now there was memory */
 		EXPECT_EQ(-EBUSY, ret);
-		EXPECT_EQ(self->edu.group, dev_group(self->nic.bdf));
+		EXPECT_EQ(o->mate.group, dev_group(o->edu.bdf));
 		if (!found)
 			break;
 	}

@@ -18,7 +18,7 @@
 
 #define NO_USERFAULTFD		"no userfaultfd"
 
-/* A thread that is in an ioctl and waits there for a page that nobody fills */
+/* A thread that is in an operation and waits there for a page that nobody fills */
 struct parked {
 	pthread_t thread;
 	struct uffdio_range range;
@@ -64,17 +64,23 @@ static inline void *parked_page(struct parked *parked, __u64 mode)
 	return page;
 }
 
+static inline void *parked_where(const struct parked *parked)
+{
+	return (void *)(uintptr_t)parked->range.start;
+}
+
 /*
- * Run @run, which has a use for the page, in a thread. Returns when that waits;
- * -EIO if it does not within @ms.
+ * Run @run, which does something with @fd and the page and sets the result, in a
+ * thread. Returns when that waits; -EIO if it does not within @ms.
  */
 static inline int parked_call(struct parked *parked, void *(*run)(void *),
-			      void *arg, unsigned int ms)
+			      int fd, unsigned int ms)
 {
 	struct pollfd pollfd = { .fd = parked->uffd, .events = POLLIN };
 	struct uffd_msg msg;
 
-	if (pthread_create(&parked->thread, NULL, run, arg) ||
+	parked->fd = fd;
+	if (pthread_create(&parked->thread, NULL, run, parked) ||
 	    poll(&pollfd, 1, ms) != 1 ||
 	    read(parked->uffd, &msg, sizeof(msg)) != sizeof(msg))
 		return -EIO;
@@ -84,10 +90,9 @@ static inline int parked_call(struct parked *parked, void *(*run)(void *),
 static inline int parked_try(struct parked *parked, int fd, unsigned long cmd,
 			     void *arg, unsigned int ms)
 {
-	parked->fd = fd;
 	parked->cmd = cmd;
 	parked->arg = arg;
-	return parked_call(parked, parked_ioctl, parked, ms);
+	return parked_call(parked, parked_ioctl, fd, ms);
 }
 
 static inline int parked_start(struct parked *parked, int fd,
@@ -96,7 +101,7 @@ static inline int parked_start(struct parked *parked, int fd,
 	return parked_try(parked, fd, cmd, arg, WAIT_MS);
 }
 
-/* What the ioctl returned */
+/* What the operation returned */
 static inline int parked_end(struct parked *parked)
 {
 	struct uffdio_zeropage zero = { .range = parked->range };

@@ -332,36 +332,29 @@ static int dirty_pages(int container, void *bitmap)
 	return call(container, VFIO_IOMMU_DIRTY_PAGES, &cmd);
 }
 
-struct hanging {
-	struct parked parked;
-	int container;
-};
-
 static void *ask_for_dirty_pages(void *arg)
 {
-	struct hanging *hanging = arg;
-	void *page = (void *)(uintptr_t)hanging->parked.range.start;
+	struct parked *parked = arg;
 
-	hanging->parked.ret = dirty_pages(hanging->container, page);
+	parked->ret = dirty_pages(parked->fd, parked_where(parked));
 	return NULL;
 }
 
 /* It hangs with the lock of its container, which nobody needs any more. */
 TEST_F(revoke_device, driver_goes_while_container_hangs)
 {
-	struct hanging hanging = {};
+	struct parked parked;
 	pid_t unbind;
 
-	if (!parked_page(&hanging.parked, UFFDIO_REGISTER_MODE_MISSING))
+	if (!parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING))
 		SKIP(return, NO_USERFAULTFD);
 	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
 	self->token = token_of(self->vfio.group, FILE_RIGHTS);
 	ASSERT_LE(0, self->token);
 	ASSERT_EQ(0, vfio_map(&self->vfio, self->data, IOVA, self->size));
 	ASSERT_EQ(0, dirty_pages(self->vfio.container, NULL));
-	hanging.container = self->vfio.container;
-	ASSERT_EQ(0, parked_call(&hanging.parked, ask_for_dirty_pages,
-				 &hanging, WAIT_MS));
+	ASSERT_EQ(0, parked_call(&parked, ask_for_dirty_pages,
+				 self->vfio.container, WAIT_MS));
 
 	EXPECT_EQ(0, token_revoke(self->token));
 	unbind = put_async(self->edu.bdf,
@@ -370,7 +363,7 @@ TEST_F(revoke_device, driver_goes_while_container_hangs)
 	EXPECT_TRUE(exited(unbind, WAIT_MS));
 	EXPECT_TRUE(driver_is(&self->edu, NULL));
 	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
-	EXPECT_EQ(0, parked_end(&hanging.parked));
+	EXPECT_EQ(0, parked_end(&parked));
 }
 
 /* A dead group file is not in the way of the character device. */

@@ -275,25 +275,13 @@ TEST_F(revoke, token_tells_of_it)
 }
 
 /* A process that waits for itself inside the kernel */
-struct stuck {
-	struct parked parked;
-	int fd;
-};
-
-static void *stuck_read(void *arg)
+static void *read_config(void *arg)
 {
-	struct stuck *stuck = arg;
-	void *page = (void *)(uintptr_t)stuck->parked.range.start;
+	struct parked *parked = arg;
 
 	/* It has started before the device is revoked */
-	stuck->parked.ret = pread(stuck->fd, page, 4, PCI_CONFIG);
+	parked->ret = pread(parked->fd, parked_where(parked), 4, PCI_CONFIG);
 	return NULL;
-}
-
-static int stuck_begin(struct stuck *stuck, int fd)
-{
-	stuck->fd = fd;
-	return parked_call(&stuck->parked, stuck_read, stuck, WAIT_MS);
 }
 
 /*
@@ -302,12 +290,13 @@ static int stuck_begin(struct stuck *stuck, int fd)
  */
 TEST_F(revoke, stuck_user_is_quarantined)
 {
-	struct stuck stuck;
+	struct parked parked;
 	__u64 begin;
 
-	if (!parked_page(&stuck.parked, UFFDIO_REGISTER_MODE_MISSING))
+	if (!parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING))
 		SKIP(return, NO_USERFAULTFD);
-	ASSERT_EQ(0, stuck_begin(&stuck, self->vfio.device));
+	ASSERT_EQ(0, parked_call(&parked, read_config, self->vfio.device,
+				 WAIT_MS));
 
 	begin = now_ms();
 	EXPECT_EQ(-ETIMEDOUT, token_revoke(self->token));
@@ -317,7 +306,7 @@ TEST_F(revoke, stuck_user_is_quarantined)
 	EXPECT_FALSE(edu_try_answers(self->bar));
 	EXPECT_NE(0, vfio_start(&self->next, variant->path, &self->edu));
 
-	EXPECT_EQ(4, parked_end(&stuck.parked));
+	EXPECT_EQ(4, parked_end(&parked));
 	EXPECT_TRUE(state_becomes(self->edu.group, "kernel"));
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_EQ(0, vfio_start(&self->next, variant->path, &self->edu));
@@ -326,12 +315,13 @@ TEST_F(revoke, stuck_user_is_quarantined)
 /* A device that is on its way out is still in use by such a process. */
 TEST_F(revoke, stuck_user_and_unbind)
 {
-	struct stuck stuck;
+	struct parked parked;
 	pid_t unbind;
 
-	if (!parked_page(&stuck.parked, UFFDIO_REGISTER_MODE_MISSING))
+	if (!parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING))
 		SKIP(return, NO_USERFAULTFD);
-	ASSERT_EQ(0, stuck_begin(&stuck, self->vfio.device));
+	ASSERT_EQ(0, parked_call(&parked, read_config, self->vfio.device,
+				 WAIT_MS));
 	EXPECT_EQ(-ETIMEDOUT, token_revoke(self->token));
 	unbind = put_async(self->edu.bdf, "/sys/bus/pci/drivers/" USER_DRIVER "/unbind");
 	EXPECT_FALSE(exited(unbind, 500));
@@ -339,7 +329,7 @@ TEST_F(revoke, stuck_user_and_unbind)
 	/* A group file that opens is of no use yet */
 	EXPECT_NE(0, vfio_start(&self->next, PATH_CONTAINER, &self->edu));
 
-	EXPECT_EQ(4, parked_end(&stuck.parked));
+	EXPECT_EQ(4, parked_end(&parked));
 	EXPECT_TRUE(exited(unbind, WAIT_MS));
 	EXPECT_FALSE(driver_is(&self->edu, USER_DRIVER));
 	EXPECT_TRUE(state_becomes(self->edu.group, "kernel"));
