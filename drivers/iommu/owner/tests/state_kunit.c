@@ -403,8 +403,8 @@ static const void *start_state_gen(const void *prev, char *desc)
 
 /* Reservation */
 
-/* What an owner has is in the way of all others, but not of itself */
-static void owner_is_not_in_its_own_way(struct kunit *test)
+/* A group of an owner conflicts with all other owners, not with that one */
+static void owner_does_not_conflict_with_itself(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
@@ -638,7 +638,7 @@ static void default_that_lacked_memory_is_tried_again(struct kunit *test)
 
 static struct kunit_case state_cases[] = {
 	KUNIT_CASE_PARAM(operations_in_state, start_state_gen),
-	KUNIT_CASE(owner_is_not_in_its_own_way),
+	KUNIT_CASE(owner_does_not_conflict_with_itself),
 	KUNIT_CASE(reservation_outlives_claims),
 	KUNIT_CASE(unreserve_keeps_claims),
 	KUNIT_CASE(quarantine_takes_all),
