@@ -182,7 +182,7 @@ void vfio_df_link(struct vfio_device_file *df, struct vfio_open *open)
 
 /**
  * vfio_open_watch() - Have an open device revoked with its owner
- * @open: The device; it has been opened and its group claimed.
+ * @open: The device; its group has been claimed, and no operation can start yet.
  * @owner: The owner that claimed; NULL for a device without one.
  *
  * Also acquires a reference to the registered device, as long as it is open. A
@@ -238,6 +238,11 @@ void vfio_df_end(struct vfio_device_file *df)
 		else
 			last = atomic_cmpxchg(&open->state, VFIO_OPEN,
 					      VFIO_OPEN_CLOSING) == VFIO_OPEN;
+		/* A driver that goes waits for vfio_df_put(), unless revoked */
+		if (!df->registered && !vfio_open_revoked(open)) {
+			refcount_inc(&device->refcount);
+			df->registered = true;
+		}
 		df->open = NULL;
 		df->access_granted = false;
 	}

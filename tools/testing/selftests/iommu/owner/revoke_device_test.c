@@ -473,6 +473,50 @@ TEST_F(revoke_device, two_vms_one_file)
 	EXPECT_EQ(0, vm_add(&self->vm[0], self->vfio.device));
 }
 
+/* The token of one device of two that an iommufd has */
+TEST_F(revoke_device, token_of_a_device_file)
+{
+	struct iommu_owner_group_info groups[2] = {};
+	struct iommu_owner_get_info info = {
+		.size = sizeof(info),
+		.groups = (uintptr_t)groups,
+		.nr_groups = 2,
+		.group_size = sizeof(groups[0]),
+	};
+	struct pollfd pollfd = { .events = POLLIN };
+	struct iommu_owner_device_info blocker;
+	struct pdev other, nic;
+	__u32 ids[2], room = 1;
+
+	if (!find_shared(&other, &nic))
+		SKIP(return, NO_SHARED);
+	driver_clear(&nic);
+	driver_clear(&other);
+	ASSERT_EQ(0, driver_bind(&other, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CDEV, &self->edu));
+	self->token = token_of(self->vfio.device, IOMMU_OWNER_RIGHT_INSPECT);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, vfio_open(&self->next, PATH_CDEV, &other));
+	ASSERT_EQ(0, bind_to(&self->next, self->vfio.container));
+
+	EXPECT_EQ(-EMSGSIZE, call(self->token, IOMMU_OWNER_GET_INFO, &info));
+	EXPECT_EQ(1, info.nr_groups);
+	EXPECT_EQ(1, info.nr_devices);
+	EXPECT_TRUE(info.out_flags & IOMMU_OWNER_INFO_ONE_GROUP);
+	EXPECT_EQ(self->edu.group, groups[0].group);
+	ids[0] = self->edu.group;
+	ids[1] = other.group;
+	EXPECT_EQ(0, token_check(self->token, ids, 1, &blocker, &room));
+	EXPECT_EQ(-EPERM, token_check(self->token, ids, 2, &blocker, &room));
+	pollfd.fd = self->token;
+	EXPECT_EQ(0, poll(&pollfd, 1, 0));
+	vfio_close(&self->next);
+	EXPECT_TRUE(state_becomes(other.group, "kernel"));
+	EXPECT_EQ(0, poll(&pollfd, 1, 0));
+	driver_clear(&other);
+	driver_clear(&nic);
+}
+
 FIXTURE(revoke_shared) {
 	struct pdev edu;
 	struct pdev nic;
@@ -541,6 +585,24 @@ TEST_F(revoke_shared, two_vms_one_iommufd)
 	EXPECT_EQ(0, vm_add(&self->vm[1], self->other.device));
 	EXPECT_EQ(0, bind_to(&self->vfio, self->vfio.container));
 	EXPECT_EQ(0, bind_to(&self->other, self->vfio.container));
+}
+
+/* One owner has claimed for both, but a context only resets what is bound to it. */
+TEST_F(revoke_shared, hot_reset_in_another_context)
+{
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+
+	self->token = token_create("orchestrator", ALL_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
+	ASSERT_EQ(0, vfio_open(&self->other, PATH_CDEV, &self->nic));
+	ASSERT_EQ(0, token_use(self->token, self->vfio.device));
+	ASSERT_EQ(0, token_use(self->token, self->other.device));
+	ASSERT_EQ(0, bind_to(&self->vfio, self->vfio.container));
+	EXPECT_EQ(0, call(self->vfio.device, VFIO_DEVICE_PCI_HOT_RESET, &reset));
+	ASSERT_EQ(0, bind_to(&self->other, self->other.container));
+	EXPECT_EQ(-EINVAL,
+		  call(self->vfio.device, VFIO_DEVICE_PCI_HOT_RESET, &reset));
 }
 
 /* A device whose reset goes with that of another waits for its user. */
