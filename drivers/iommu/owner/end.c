@@ -231,7 +231,6 @@ void iommu_owner_device_left(struct iommu_owner_teardown *teardown,
 				  0);
 	if (!list_empty(&group->devices))
 		return;
-	__iommu_group_remove_pasids(group);
 	if (own->owner && own->state != IOMMU_OWNER_STATE_ENDING)
 		iommu_owner_block_group(teardown, group);
 }

@@ -469,6 +469,21 @@ static void leftover_pasid_is_detached_at_unbind(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(dsa, mdev));
 }
 
+static void leftover_pasid_is_detached_at_removal(struct kunit *test)
+{
+	struct mock_device *mdev = mock_pasid_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_domain *domain = mock_paging_domain(test, mdev);
+	struct device *dev = &mdev->dev;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_device(a, dev));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_attach_device_pasid(a, domain, dev, PASID,
+							NULL));
+	mock_device_del(mdev);
+	KUNIT_EXPECT_EQ(test, 0, mdev->pasids_left);
+}
+
 static struct kunit_case pasid_cases[] = {
 	KUNIT_CASE(owner_attaches_pasid),
 	KUNIT_CASE(pasid_of_another_is_refused),
@@ -478,6 +493,7 @@ static struct kunit_case pasid_cases[] = {
 	KUNIT_CASE(leftover_pasid_is_detached_at_release),
 	KUNIT_CASE(leftover_pasid_is_detached_at_reservation),
 	KUNIT_CASE(leftover_pasid_is_detached_at_unbind),
+	KUNIT_CASE(leftover_pasid_is_detached_at_removal),
 	{}
 };
 

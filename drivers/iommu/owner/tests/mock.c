@@ -166,8 +166,10 @@ static void mock_release_device(struct device *dev)
 	struct mock_device *mdev = to_mock_device(dev);
 
 	move_user(&mdev->reach, NULL);
-	for (unsigned int i = 0; i < MOCK_PASIDS; i++)
+	for (unsigned int i = 0; i < MOCK_PASIDS; i++) {
+		mdev->pasids_left += !!mdev->pasid[i];
 		move_user(&mdev->pasid[i], NULL);
+	}
 }
 
 static struct iommu_group *mock_device_group(struct device *dev)

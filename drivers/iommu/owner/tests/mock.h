@@ -48,6 +48,7 @@ struct mock_domain;
  * @matched: How often a driver was tried.
  * @reach: The domain that the device reaches.
  * @pasid: The domains that the PASIDs of the device reach.
+ * @pasids_left: PASIDs that the core had not detached when the device was released.
  * @history: All domains that have been attached, in order, by letter.
  * @length: Of @history.
  * @direct: The device has a direct-mapped reserved region.
@@ -74,6 +75,7 @@ struct mock_device {
 	atomic_t matched;
 	struct mock_domain *reach;
 	struct mock_domain *pasid[MOCK_PASIDS];
+	unsigned int pasids_left;
 	char history[MOCK_HISTORY];
 	unsigned int length;
 	bool direct;
