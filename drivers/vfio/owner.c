@@ -47,21 +47,33 @@ void vfio_owner_cleanup(struct vfio_owner *own)
 	iommu_owner_put(own->owner);
 }
 
-static int owner_set_locked(struct vfio_owner *own, struct iommu_owner *owner,
-			    u32 rights)
+/* Let each VM of the file watch @owner that does not do so already. */
+static int owner_watch_all(struct vfio_owner *own, struct iommu_owner *owner)
 {
 	struct vfio_owner_vm *vm;
-	int ret = 0;
+	int ret;
 
 	lockdep_assert_held(&own->lock);
 
 	list_for_each_entry(vm, &own->vms, node) {
-		ret = iommu_owner_watch(owner, vm->watch);
+		ret = vm->watch->owner ? 0 : iommu_owner_watch(owner, vm->watch);
 		if (ret)
-			break;
+			return ret;
 	}
-	/* Some watch it now: then the file belongs to a revoked owner */
-	if (ret && list_is_first(&vm->node, &own->vms))
+	return 0;
+}
+
+static int owner_set_locked(struct vfio_owner *own, struct iommu_owner *owner,
+			    u32 rights)
+{
+	int ret;
+
+	lockdep_assert_held(&own->lock);
+
+	ret = owner_watch_all(own, owner);
+	/* If some watch it now, it is the owner; the next call does the others */
+	if (ret && !list_first_entry(&own->vms, struct vfio_owner_vm,
+				     node)->watch->owner)
 		return ret;
 	own->owner = iommu_owner_get(owner);
 	own->rights = rights;
@@ -76,19 +88,22 @@ static int owner_set_locked(struct vfio_owner *own, struct iommu_owner *owner,
  *
  * Context: Any.
  * Return: 0, also if there is an owner; -ESTALE if @owner has been revoked;
- * -EBUSY if it belongs to another VM than the file.
+ * -EBUSY if it belongs to another VM than the file; -ENOSPC if it has too many
+ * watches for the VMs of the file.
  */
 int vfio_owner_set(struct vfio_owner *own, struct iommu_owner *owner,
 		   u32 rights)
 {
 	guard(spinlock)(&own->lock);
-	return own->owner ? 0 : owner_set_locked(own, owner, rights);
+	if (own->owner)
+		return owner_watch_all(own, own->owner);
+	return owner_set_locked(own, owner, rights);
 }
 
 /*
  * Claim as the owner of an iommufd from now on, or as none, if user space has
- * not named one. VMs that watch it keep the owner with the file, and so does a
- * revocation: -ESTALE.
+ * not named one. VMs that watch it keep the owner with the file, -EBUSY for
+ * another iommufd, and so does a revocation: -ESTALE.
  */
 int vfio_owner_inherit(struct vfio_owner *own, struct iommu_owner *owner)
 {
@@ -103,7 +118,11 @@ int vfio_owner_inherit(struct vfio_owner *own, struct iommu_owner *owner)
 			own->owner = NULL;
 			own->inherited = false;
 		}
-		if (owner && !own->owner) {
+		if (owner && own->inherited && own->owner != owner) {
+			ret = -EBUSY;
+		} else if (owner && own->owner) {
+			ret = owner_watch_all(own, own->owner);
+		} else if (owner) {
 			ret = owner_set_locked(own, owner,
 					       IOMMU_OWNER_RIGHTS_ALL);
 			own->inherited = own->owner;
@@ -155,7 +174,7 @@ int vfio_owner_make(struct vfio_owner *own)
 
 	scoped_guard(spinlock, &own->lock)
 		if (own->owner)
-			return 0;
+			return owner_watch_all(own, own->owner);
 
 	owner = iommu_owner_alloc("vfio");
 	if (IS_ERR(owner))
@@ -311,6 +330,20 @@ static struct iommu_owner *device_owner(struct file *file, u32 *rights)
 	return owner;
 }
 
+static struct iommu_group *device_token_group(struct file *file)
+{
+	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = df->device;
+	struct iommu_group *group;
+
+	/* Without its driver it may not be in the group any more */
+	if (!vfio_device_try_get_registration(device))
+		return ERR_PTR(-ENODEV);
+	group = iommu_group_get(device->dev);
+	vfio_device_put_registration(device);
+	return group ?: ERR_PTR(-ENODEV);
+}
+
 static int device_set_owner(struct file *file, struct iommu_owner *owner,
 			    u32 rights)
 {
@@ -364,6 +397,7 @@ static struct iommu_owner_provider device_provider = {
 	.watch = device_watch,
 	.unwatch = device_unwatch,
 	.enforced_coherent = device_enforced_coherent,
+	.token_group = device_token_group,
 };
 
 void vfio_device_offer_owner(void)

@@ -16,10 +16,13 @@
 #include <linux/types.h>
 #include <uapi/linux/iommu-owner.h>
 
-/* Those that this kernel knows, and those that a token of a file may have */
+/* Those that this kernel knows, that a token of a file and one for a group may have */
 #define IOMMU_OWNER_RIGHTS_ALL	((IOMMU_OWNER_RIGHT_GRANT << 1) - 1)
 #define IOMMU_OWNER_RIGHTS_FILE	(IOMMU_OWNER_RIGHTS_ALL & \
 				 ~IOMMU_OWNER_RIGHT_TAKE)
+#define IOMMU_OWNER_RIGHTS_GROUP (IOMMU_OWNER_RIGHT_INSPECT | \
+				  IOMMU_OWNER_RIGHT_ASSOCIATE | \
+				  IOMMU_OWNER_RIGHT_GRANT)
 
 struct device;
 struct file;
@@ -126,6 +129,9 @@ struct iommu_owner_watch {
  * @unwatch: Undo @watch; may sleep until the callback has returned.
  * @enforced_coherent: Is all DMA of the file coherent with the caches?
  * @group: The group of a file with a reference, or NULL. Optional.
+ * @token_group: The only group that tokens of a file give access to, with a
+ *	reference; -ENODEV if its device is gone. Tokens of a file without this
+ *	are for all groups of the owner. Called after @owner. Optional.
  * @node: Entry in the providers.
  *
  * All may sleep, are called with a reference to the file and without locks of
@@ -140,6 +146,7 @@ struct iommu_owner_provider {
 	void (*unwatch)(struct file *file, struct iommu_owner_watch *watch);
 	bool (*enforced_coherent)(struct file *file);
 	struct iommu_group *(*group)(struct file *file);
+	struct iommu_group *(*token_group)(struct file *file);
 	struct list_head node;
 };
 

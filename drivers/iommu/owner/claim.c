@@ -440,7 +440,33 @@ int iommu_owner_reserve_group(struct iommu_owner *owner,
 {
 	return min(iommu_owner_reserve(owner, group, true), 0);
 }
-EXPORT_SYMBOL_GPL(iommu_owner_reserve_group);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_reserve_group);
+
+/* As iommu_owner_unreserve_group(), but the caller finishes @teardown. */
+int iommu_owner_unreserve(struct iommu_owner_teardown *teardown,
+			  struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+	struct iommu_owner *owner = teardown->owner;
+	int ret = 0;
+
+	iommu_owner_lock(group);
+	if (!own->owner || (own->owner == owner && !own->reserved)) {
+		ret = -ESTALE;
+	} else if (own->owner != owner) {
+		ret = iommu_owner_revoked(owner) ? -ESTALE : -EACCES;
+	} else {
+		own->reserved = false;
+		iommu_owner_changed(group);
+		if (own->claims)
+			iommu_owner_event(owner, IOMMU_OWNER_EVENT_RELEASED,
+					  group, NULL, 0);
+		else
+			iommu_owner_block_group(teardown, group);
+	}
+	iommu_owner_unlock(group);
+	return ret;
+}
 
 /**
  * iommu_owner_unreserve_group() - Keep a group no longer
@@ -456,31 +482,16 @@ EXPORT_SYMBOL_GPL(iommu_owner_reserve_group);
 int iommu_owner_unreserve_group(struct iommu_owner *owner,
 				struct iommu_group *group)
 {
-	struct iommu_ownership *own = &group->ownership;
 	struct iommu_owner_teardown teardown;
-	int ret = 0;
+	int ret;
 
 	iommu_owner_init_teardown(&teardown, owner,
 				  IOMMU_OWNER_REASON_RELEASED);
-	iommu_owner_lock(group);
-	if (!own->owner || (own->owner == owner && !own->reserved)) {
-		ret = -ESTALE;
-	} else if (own->owner != owner) {
-		ret = iommu_owner_revoked(owner) ? -ESTALE : -EACCES;
-	} else {
-		own->reserved = false;
-		iommu_owner_changed(group);
-		if (own->claims)
-			iommu_owner_event(owner, IOMMU_OWNER_EVENT_RELEASED,
-					  group, NULL, 0);
-		else
-			iommu_owner_block_group(&teardown, group);
-	}
-	iommu_owner_unlock(group);
+	ret = iommu_owner_unreserve(&teardown, group);
 	iommu_owner_finish(&teardown);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_unreserve_group);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_unreserve_group);
 
 /**
  * iommu_owner_group_viable() - Would a claim succeed now?

@@ -6,5 +6,7 @@
 
 int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
 			bool may_take);
+int iommu_owner_unreserve(struct iommu_owner_teardown *teardown,
+			  struct iommu_group *group);
 
 #endif /* __IOMMU_OWNER_CLAIM_H */

@@ -5,7 +5,7 @@
  * An event is written once, however many tokens there are. Each token has a
  * position of its own. If the ring has moved on past it, the token first reads
  * how many events it has missed: nothing is dropped silently, and what it reads
- * is in order.
+ * is in order. A token for one group passes over the events of the others.
  *
  * Waiting readers are woken by a work item, with no lock of the core held:
  * their number is theirs to choose.
@@ -200,11 +200,35 @@ static bool event_none_follows(struct iommu_owner *owner)
 	return owner->revoked && !owner->ending && list_empty(&owner->groups);
 }
 
-/* Events that @token has not read, also those that it has missed */
-static u64 event_count(const struct iommu_owner_token *token)
+static const struct event_slot *event_next(const struct iommu_owner_token *token)
 {
-	lockdep_assert_held(&token->owner->lock);
-	return token->owner->events - token->next;
+	return &token->owner->ring->slots[token->next % TOKEN_EVENTS];
+}
+
+/* Is the event that comes next about a group that @token is not for? */
+static bool event_is_foreign(const struct iommu_owner_token *token)
+{
+	const struct iommu_owner_event *event = &event_next(token)->event;
+
+	return event->group >= 0 &&
+	       !iommu_owner_token_covers(token, event->group,
+					 event->generation);
+}
+
+/* Events that @token has not read, also those that it has missed */
+static u64 event_count(struct iommu_owner_token *token)
+{
+	const struct iommu_owner *owner = token->owner;
+	u64 count;
+
+	lockdep_assert_held(&owner->lock);
+
+	while ((count = owner->events - token->next)) {
+		if (count > TOKEN_EVENTS || !event_is_foreign(token))
+			break;
+		token->next++;
+	}
+	return count;
 }
 
 /* The record for those in front of the ring that @token has missed */
@@ -228,20 +252,21 @@ static void event_lost(const struct iommu_owner_token *token,
 static bool event_peek(struct iommu_owner_token *token,
 		       struct iommu_owner_event *event)
 {
-	const struct iommu_owner *owner = token->owner;
 	const struct event_slot *slot;
 	struct pid *pid;
 
 	lockdep_assert_held(&token->read_lock);
 
 	scoped_guard(spinlock, &token->owner->lock) {
-		if (!event_count(token))
+		u64 count = event_count(token);
+
+		if (!count)
 			return false;
-		if (event_count(token) > TOKEN_EVENTS) {
+		if (count > TOKEN_EVENTS) {
 			event_lost(token, event);
 			return true;
 		}
-		slot = &owner->ring->slots[token->next % TOKEN_EVENTS];
+		slot = event_next(token);
 		*event = slot->event;
 		pid = get_pid(slot->pid);
 	}

@@ -211,6 +211,8 @@ static void inspect_owner(struct iommu_owner_token *token,
 
 	info->out_rights = token->rights;
 	info->out_flags = owner->explicit ? IOMMU_OWNER_INFO_EXPLICIT : 0;
+	if (token->only.generation)
+		info->out_flags |= IOMMU_OWNER_INFO_ONE_GROUP;
 	info->out_claims = 0;
 	memset(info->out_name, 0, sizeof(info->out_name));
 	strscpy(info->out_name, owner->name);
@@ -221,8 +223,9 @@ static void inspect_owner(struct iommu_owner_token *token,
 	info->out_sequence = owner->events;
 }
 
-/* Count the groups of the owner in @info, and copy those that fit. */
-static int inspect_groups(struct iommu_owner *owner, struct inspect *devices,
+/* Count the groups of @token in @info, and copy those that fit. */
+static int inspect_groups(struct iommu_owner_token *token,
+			  struct inspect *devices,
 			  struct iommu_owner_get_info *info)
 {
 	struct iommu_owner_group_info entry;
@@ -232,7 +235,7 @@ static int inspect_groups(struct iommu_owner *owner, struct inspect *devices,
 	int ret;
 
 	info->nr_groups = 0;
-	while ((group = iommu_owner_next_group(owner, id))) {
+	while ((group = iommu_owner_token_next_group(token, id))) {
 		id = group->id;
 		ret = inspect_group(devices, group, inspect_look, &entry);
 		iommu_group_put(group);
@@ -269,7 +272,7 @@ int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd)
 		return ret;
 
 	inspect_owner(cmd->token, info);
-	ret = inspect_groups(cmd->token->owner, &devices, info);
+	ret = inspect_groups(cmd->token, &devices, info);
 	if (ret && ret != -EMSGSIZE)
 		return ret;
 	info->nr_devices = devices.count;
@@ -309,20 +312,29 @@ static void inspect_blockers(struct inspect *inspect, struct iommu_group *group,
 		inspect_add(inspect, group);
 }
 
-static int inspect_check(struct iommu_owner *owner, struct inspect *blockers,
-			 const struct iommu_owner_group_ref *groups,
+static int inspect_check(struct iommu_owner_token *token,
+			 struct inspect *blockers,
+			 struct iommu_owner_group_ref *groups,
 			 struct iommu_owner_check *check)
 {
 	struct iommu_group *group;
 	int ret;
 
 	for (u32 i = 0; i < check->nr_groups; i++) {
+		if (!groups[i].generation)
+			groups[i].generation = token->only.generation;
+		if (!iommu_owner_token_covers(token, groups[i].group,
+					      groups[i].generation))
+			return -EPERM;
+	}
+	for (u32 i = 0; i < check->nr_groups; i++) {
 		ret = iommu_owner_find_group(&groups[i], &group);
 		if (ret) {
 			check->out_group = groups[i].group;
 			return ret;
 		}
-		ret = inspect_group(blockers, group, inspect_blockers, owner);
+		ret = inspect_group(blockers, group, inspect_blockers,
+				    token->owner);
 		iommu_group_put(group);
 		if (ret)
 			return ret;
@@ -351,7 +363,7 @@ int iommu_owner_cmd_check(struct iommu_owner_cmd *cmd)
 	if (ret)
 		return ret;
 
-	ret = inspect_check(cmd->token->owner, &blockers, groups, check);
+	ret = inspect_check(cmd->token, &blockers, groups, check);
 	if (ret && ret != -ENODEV && ret != -ESTALE)
 		return ret;
 	if (!ret) {

@@ -28,6 +28,7 @@ struct iommu_owner_events;
  * @watches: The watches that are notified of ends, by class.
  * @watched: Number of watches that have ever been added.
  * @nr_watches: Number of @watches.
+ * @nr_vms: Those of them that have a VM.
  * @tokens: Number of &struct iommu_owner_token.
  * @irrevocable: Number of things that it has and a revoke cannot take back: there
  *	are no tokens then.
@@ -52,6 +53,7 @@ struct iommu_owner {
 	struct list_head watches;
 	u64 watched;
 	unsigned int nr_watches;
+	unsigned int nr_vms;
 	unsigned int tokens;
 	unsigned int irrevocable;
 	unsigned int reservers;
@@ -162,6 +164,13 @@ iommu_owner_blocking_driver(struct iommu_group *group,
 			    struct group_device *gdev);
 const char *iommu_owner_group_owner(struct iommu_group *group);
 bool iommu_owner_conflicts(struct iommu_group *group, struct device *lender);
+
+/* Are these generations of one group? */
+static inline bool iommu_owner_same_group(u64 a, u64 b)
+{
+	return a >> IOMMU_OWNER_GENERATION_BITS ==
+	       b >> IOMMU_OWNER_GENERATION_BITS;
+}
 
 /* Can user space, or a device without an owner, do harm through raw access? */
 static inline bool iommu_owner_state_is_gated(enum iommu_owner_state state)

@@ -4,12 +4,14 @@
  *
  * The reserve lock of the owner makes one step of it: what one token gives up
  * because it could not get all groups is not what another token has reserved.
+ * Groups that are given up end together, after the lock is released.
  */
 #include <linux/cleanup.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "claim.h"
+#include "end.h"
 #include "token.h"
 
 /*
@@ -52,7 +54,7 @@ int iommu_owner_check_ref(struct iommu_group *group,
 	if (!ref->generation)
 		return 0;
 	guard(mutex)(&group->mutex);
-	if ((ref->generation ^ own->generation) >> IOMMU_OWNER_GENERATION_BITS ||
+	if (!iommu_owner_same_group(ref->generation, own->generation) ||
 	    ref->generation > own->generation)
 		return -ESTALE;
 	return 0;
@@ -101,13 +103,13 @@ static struct iommu_group *reserve_find(struct iommu_owner *owner, u32 id)
 	return NULL;
 }
 
-static void unreserve_one(struct iommu_owner *owner, u32 id)
+static void unreserve_one(struct iommu_owner_teardown *teardown, u32 id)
 {
-	struct iommu_group *group = reserve_find(owner, id);
+	struct iommu_group *group = reserve_find(teardown->owner, id);
 
 	if (!group)
 		return;
-	iommu_owner_unreserve_group(owner, group);
+	iommu_owner_unreserve(teardown, group);
 	iommu_group_put(group);
 }
 
@@ -130,14 +132,16 @@ static int reserve_check(struct iommu_owner *owner,
 }
 
 /* Keep in front of @groups, which has @count entries, those that are new. */
-static int reserve_all(struct iommu_owner *owner,
+static int reserve_all(struct iommu_owner_teardown *teardown,
 		       struct iommu_owner_group_ref *groups, u32 count,
 		       bool may_take, u32 *failed)
 {
+	struct iommu_owner *owner = teardown->owner;
 	u32 fresh = 0;
 	int ret = 0;
 
-	guard(mutex)(&owner->reserve_lock);
+	lockdep_assert_held(&owner->reserve_lock);
+
 	for (u32 i = 0; i < count; i++) {
 		ret = reserve_one(owner, &groups[i], may_take);
 		if (ret < 0) {
@@ -150,17 +154,19 @@ static int reserve_all(struct iommu_owner *owner,
 	if (ret >= 0)
 		return 0;
 	while (fresh)
-		unreserve_one(owner, groups[--fresh].group);
+		unreserve_one(teardown, groups[--fresh].group);
 	return ret;
 }
 
-static int release_named(struct iommu_owner *owner,
+static int release_named(struct iommu_owner_teardown *teardown,
 			 const struct iommu_owner_group_ref *groups, u32 count,
 			 u32 *failed)
 {
+	struct iommu_owner *owner = teardown->owner;
 	int ret;
 
-	guard(mutex)(&owner->reserve_lock);
+	lockdep_assert_held(&owner->reserve_lock);
+
 	for (u32 i = 0; i < count; i++) {
 		ret = reserve_check(owner, &groups[i]);
 		if (ret) {
@@ -169,12 +175,13 @@ static int release_named(struct iommu_owner *owner,
 		}
 	}
 	for (u32 i = 0; i < count; i++)
-		unreserve_one(owner, groups[i].group);
+		unreserve_one(teardown, groups[i].group);
 	return 0;
 }
 
-static void unreserve_all(struct iommu_owner *owner)
+static void unreserve_all(struct iommu_owner_teardown *teardown)
 {
+	struct iommu_owner *owner = teardown->owner;
 	struct iommu_group *group;
 	int id = -1;
 
@@ -182,7 +189,7 @@ static void unreserve_all(struct iommu_owner *owner)
 
 	while ((group = iommu_owner_next_group(owner, id))) {
 		id = group->id;
-		iommu_owner_unreserve_group(owner, group);
+		iommu_owner_unreserve(teardown, group);
 		iommu_group_put(group);
 	}
 }
@@ -196,9 +203,13 @@ static bool has_reservers(struct iommu_owner *owner)
 /* No token is left that could release what @owner has reserved. */
 void iommu_owner_unreserve_all(struct iommu_owner *owner)
 {
-	guard(mutex)(&owner->reserve_lock);
-	if (!has_reservers(owner))
-		unreserve_all(owner);
+	struct iommu_owner_teardown teardown;
+
+	iommu_owner_init_teardown(&teardown, owner, IOMMU_OWNER_REASON_RELEASED);
+	scoped_guard(mutex, &owner->reserve_lock)
+		if (!has_reservers(owner))
+			unreserve_all(&teardown);
+	iommu_owner_finish(&teardown);
 }
 
 int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd)
@@ -206,6 +217,7 @@ int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd)
 	struct iommu_owner_group_ref *groups __free(kvfree) = NULL;
 	struct iommu_owner_reserve *reserve = cmd->buf;
 	struct iommu_owner_token *token = cmd->token;
+	struct iommu_owner_teardown teardown;
 	int ret, err;
 
 	if (reserve->flags || reserve->__reserved)
@@ -214,9 +226,13 @@ int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd)
 				      reserve->nr_groups, reserve->group_size);
 	if (ret)
 		return ret;
-	ret = reserve_all(token->owner, groups, reserve->nr_groups,
-			  token->rights & IOMMU_OWNER_RIGHT_TAKE,
-			  &reserve->out_group);
+	iommu_owner_init_teardown(&teardown, token->owner,
+				  IOMMU_OWNER_REASON_RELEASED);
+	scoped_guard(mutex, &token->owner->reserve_lock)
+		ret = reserve_all(&teardown, groups, reserve->nr_groups,
+				  token->rights & IOMMU_OWNER_RIGHT_TAKE,
+				  &reserve->out_group);
+	iommu_owner_finish(&teardown);
 	if (!ret)
 		return 0;
 	err = iommu_owner_cmd_respond(cmd, sizeof(*reserve));
@@ -228,23 +244,28 @@ int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd)
 	struct iommu_owner_group_ref *groups __free(kvfree) = NULL;
 	struct iommu_owner_release *release = cmd->buf;
 	struct iommu_owner *owner = cmd->token->owner;
+	struct iommu_owner_teardown teardown;
 	int ret, err;
 
 	if ((release->flags & ~IOMMU_OWNER_RELEASE_ALL) || release->__reserved)
 		return -EOPNOTSUPP;
+	iommu_owner_init_teardown(&teardown, owner, IOMMU_OWNER_REASON_RELEASED);
 	if (release->flags & IOMMU_OWNER_RELEASE_ALL) {
 		if (release->nr_groups || release->groups)
 			return -EINVAL;
-		guard(mutex)(&owner->reserve_lock);
-		unreserve_all(owner);
+		scoped_guard(mutex, &owner->reserve_lock)
+			unreserve_all(&teardown);
+		iommu_owner_finish(&teardown);
 		return 0;
 	}
 	ret = iommu_owner_copy_groups(&groups, release->groups,
 				      release->nr_groups, release->group_size);
 	if (ret)
 		return ret;
-	ret = release_named(owner, groups, release->nr_groups,
-			    &release->out_group);
+	scoped_guard(mutex, &owner->reserve_lock)
+		ret = release_named(&teardown, groups, release->nr_groups,
+				    &release->out_group);
+	iommu_owner_finish(&teardown);
 	if (!ret)
 		return 0;
 	err = iommu_owner_cmd_respond(cmd, sizeof(*release));

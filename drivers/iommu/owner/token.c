@@ -26,19 +26,26 @@
 
 #include "token.h"
 
-static int token_count(struct iommu_owner *owner)
+/* Tokens for one group leave room: that to revoke the owner can still be made. */
+static int token_count(struct iommu_owner *owner, bool one_group)
 {
+	unsigned int max = IOMMU_OWNER_TOKENS_MAX / (one_group ? 2 : 1);
+
 	guard(spinlock)(&owner->lock);
 	if (owner->irrevocable)
 		return -EOPNOTSUPP;
-	if (owner->tokens >= IOMMU_OWNER_TOKENS_MAX)
+	if (owner->tokens >= max)
 		return -ENOSPC;
 	owner->tokens++;
 	return 0;
 }
 
-/* Receives no events and keeps no reservation until it is opened. */
+/*
+ * A token for the group @only, or for all that @owner has if its generation is 0.
+ * Receives no events and keeps no reservation until it is opened.
+ */
 struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
+						  const struct iommu_owner_group_ref *only,
 						  u32 rights)
 {
 	struct iommu_owner_token *token __free(kfree) = NULL;
@@ -52,12 +59,13 @@ struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
 		if (ret)
 			return ERR_PTR(ret);
 	}
-	ret = token_count(owner);
+	ret = token_count(owner, only->generation);
 	if (ret)
 		return ERR_PTR(ret);
 	token->rights = rights;
 	mutex_init(&token->read_lock);
 	token->owner = iommu_owner_get(owner);
+	token->only = *only;
 	return no_free_ptr(token);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_alloc);
@@ -94,6 +102,34 @@ void iommu_owner_token_close(struct iommu_owner_token *token)
 	kfree(token);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_close);
+
+/* Does @token give access to a group that has, or had, this generation? */
+bool iommu_owner_token_covers(const struct iommu_owner_token *token, u32 group,
+			      u64 generation)
+{
+	const struct iommu_owner_group_ref *only = &token->only;
+
+	return !only->generation ||
+	       (only->group == group &&
+		iommu_owner_same_group(only->generation, generation));
+}
+
+/* As iommu_owner_next_group(), of the groups that @token gives access to */
+struct iommu_group *
+iommu_owner_token_next_group(const struct iommu_owner_token *token, int id)
+{
+	struct iommu_group *group;
+
+	while ((group = iommu_owner_next_group(token->owner, id))) {
+		/* What is compared of the generation never changes */
+		if (iommu_owner_token_covers(token, group->id,
+					     READ_ONCE(group->ownership.generation)))
+			return group;
+		id = group->id;
+		iommu_group_put(group);
+	}
+	return NULL;
+}
 
 static int token_release(struct inode *inode, struct file *file)
 {
@@ -136,12 +172,14 @@ static int token_check_rights(u32 rights)
 	return rights ? 0 : -EINVAL;
 }
 
-static struct file *token_file(struct iommu_owner *owner, u32 rights)
+static struct file *token_file(struct iommu_owner *owner,
+			       const struct iommu_owner_group_ref *only,
+			       u32 rights)
 {
 	struct iommu_owner_token *token;
 	struct file *file;
 
-	token = iommu_owner_token_alloc(owner, rights);
+	token = iommu_owner_token_alloc(owner, only, rights);
 	if (IS_ERR(token))
 		return ERR_CAST(token);
 	file = anon_inode_getfile("[iommu-owner]", &token_fops, token,
@@ -154,11 +192,13 @@ static struct file *token_file(struct iommu_owner *owner, u32 rights)
 }
 
 /*
- * Give the caller a new token for @owner, with its number in @out_fd of the
- * structure in @cmd. From fd_install() on nothing can fail.
+ * Give the caller a new token, see iommu_owner_token_alloc(), with its number in
+ * @out_fd of the structure in @cmd. From fd_install() on nothing can fail.
  */
 static int token_install(const struct iommu_owner_cmd *cmd, size_t known_size,
-			 struct iommu_owner *owner, u32 rights, s32 *out_fd)
+			 struct iommu_owner *owner,
+			 const struct iommu_owner_group_ref *only, u32 rights,
+			 s32 *out_fd)
 {
 	struct file *file;
 	int fd, ret;
@@ -166,7 +206,7 @@ static int token_install(const struct iommu_owner_cmd *cmd, size_t known_size,
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	file = token_file(owner, rights);
+	file = token_file(owner, only, rights);
 	if (IS_ERR(file)) {
 		ret = PTR_ERR(file);
 		goto err_fd;
@@ -188,6 +228,28 @@ err_fd:
 
 DEFINE_FREE(owner, struct iommu_owner *, iommu_owner_put(_T))
 
+static const struct iommu_owner_group_ref token_all_groups;
+
+/* The group that tokens of @file are for; unchanged if it is for all */
+static int token_file_group(struct file *file,
+			    struct iommu_owner_group_ref *only)
+{
+	const struct iommu_owner_provider *provider = iommu_owner_provider(file);
+	struct iommu_group *group;
+
+	if (!provider->token_group)
+		return 0;
+	group = provider->token_group(file);
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	only->group = group->id;
+	mutex_lock(&group->mutex);
+	only->generation = group->ownership.generation;
+	mutex_unlock(&group->mutex);
+	iommu_group_put(group);
+	return 0;
+}
+
 /**
  * iommu_owner_token_from_file_ioctl() - IOMMU_OWNER_GET_TOKEN on a file that
  *	stands for an owner
@@ -195,12 +257,12 @@ DEFINE_FREE(owner, struct iommu_owner *, iommu_owner_put(_T))
  * @arg: struct iommu_owner_get_token of the caller.
  *
  * The token has the rights that are asked for, no more than those of @file, and
- * not the one to acquire other groups.
+ * not the one to acquire other groups. It is for one group if @file is.
  *
  * Context: May sleep. The caller has no lock that the provider takes.
  * Return: 0; -ENOTTY without CONFIG_IOMMU_OWNER_TOKEN; -EBADFD if @file does not
- * stand for an owner; -ENODEV if it has none yet; -ESTALE if its owner has been
- * revoked; -EPERM if it does not have all the rights; -EINVAL for a short
+ * stand for an owner; -ENODEV if it has none yet, or its device is gone; -ESTALE
+ * if its owner has been revoked; -EPERM if it does not have all the rights; -EINVAL for a short
  * structure or no right at all; -EOPNOTSUPP for an unknown flag or right, or if
  * the owner has something that a revoke cannot take back; -E2BIG for an unknown
  * field that is not zero; -ENOSPC if the owner has too many
@@ -211,6 +273,7 @@ int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
 	struct iommu_owner *owner __free(owner) = NULL;
 	struct iommu_owner_get_token get = {};
 	struct iommu_owner_cmd cmd = { .arg = arg, .buf = &get };
+	struct iommu_owner_group_ref only = {};
 	u32 allowed = 0;
 	int ret;
 
@@ -229,9 +292,15 @@ int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
 		return PTR_ERR(owner);
 	if (iommu_owner_revoked(owner))
 		return -ESTALE;
-	if (get.rights & ~(allowed & IOMMU_OWNER_RIGHTS_FILE))
+	ret = token_file_group(file, &only);
+	if (ret)
+		return ret;
+	allowed &= only.generation ? IOMMU_OWNER_RIGHTS_GROUP :
+				     IOMMU_OWNER_RIGHTS_FILE;
+	if (get.rights & ~allowed)
 		return -EPERM;
-	return token_install(&cmd, sizeof(get), owner, get.rights, &get.out_fd);
+	return token_install(&cmd, sizeof(get), owner, &only, get.rights,
+			     &get.out_fd);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_token_from_file_ioctl);
 
@@ -247,8 +316,8 @@ static int cmd_dup(struct iommu_owner_cmd *cmd)
 		return ret;
 	if (dup->rights & ~cmd->token->rights)
 		return -EPERM;
-	return token_install(cmd, sizeof(*dup), cmd->token->owner, dup->rights,
-			  &dup->out_fd);
+	return token_install(cmd, sizeof(*dup), cmd->token->owner,
+			     &cmd->token->only, dup->rights, &dup->out_fd);
 }
 
 static int cmd_revoke(struct iommu_owner_cmd *cmd)
@@ -384,15 +453,24 @@ static struct iommu_owner *token_owner(struct file *file, u32 *rights)
 static int token_watch(struct file *file, struct iommu_owner_watch *watch)
 {
 	struct iommu_owner_token *token = file->private_data;
+	int ret;
 
 	if (!(token->rights & IOMMU_OWNER_RIGHT_ASSOCIATE))
 		return -EPERM;
-	return iommu_owner_watch(token->owner, watch);
+	/* With a reference, until token_unwatch() */
+	if (token->only.generation &&
+	    iommu_owner_find_group(&token->only, &watch->group))
+		return -ESTALE;
+	ret = iommu_owner_watch(token->owner, watch);
+	if (ret)
+		iommu_group_put(watch->group);
+	return ret;
 }
 
 static void token_unwatch(struct file *file, struct iommu_owner_watch *watch)
 {
 	iommu_owner_unwatch(watch);
+	iommu_group_put(watch->group);
 }
 
 static int is_incoherent(struct device *dev, void *data)
@@ -406,7 +484,7 @@ static bool token_enforced_coherent(struct file *file)
 	struct iommu_group *group;
 	int id = -1, incoherent;
 
-	while ((group = iommu_owner_next_group(token->owner, id))) {
+	while ((group = iommu_owner_token_next_group(token, id))) {
 		id = group->id;
 		incoherent = iommu_group_for_each_dev(group, NULL,
 						      is_incoherent);
@@ -461,8 +539,8 @@ static int token_create(void __user *arg)
 	if (IS_ERR(owner))
 		return PTR_ERR(owner);
 	owner->explicit = true;
-	return token_install(&cmd, sizeof(create), owner, create.rights,
-			  &create.out_fd);
+	return token_install(&cmd, sizeof(create), owner, &token_all_groups,
+			     create.rights, &create.out_fd);
 }
 
 /* What IOMMU_OWNER_QUERY says of an ioctl, by its number */

@@ -20,14 +20,18 @@
  * struct iommu_owner_token - An open file that refers to an owner
  * @owner: The owner, with a reference. It does not refer to the groups: what is
  *	claimed stays claimed when the token is closed.
+ * @only: The only group of the owner that the token gives access to; with
+ *	generation 0 all of them. No reference: the group may go.
  * @rights: IOMMU_OWNER_RIGHT_*; never change.
  * @opened: User space has the file. Protected by the lock of the owner.
  * @read_lock: Makes the records of one read() follow each other.
  * @next: Number of the event that is to be read next. Protected by the lock of
- *	the owner; moved with @read_lock held as well.
+ *	the owner; with @read_lock held as well it moves past an event that the
+ *	token can read.
  */
 struct iommu_owner_token {
 	struct iommu_owner *owner;
+	struct iommu_owner_group_ref only;
 	u32 rights;
 	bool opened;
 	struct mutex read_lock;	/* of readers of records */
@@ -59,9 +63,14 @@ int iommu_owner_put_element(u64 array, u32 index, size_t size,
 
 /* token.c */
 struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
+						  const struct iommu_owner_group_ref *only,
 						  u32 rights);
 void iommu_owner_token_open(struct iommu_owner_token *token);
 void iommu_owner_token_close(struct iommu_owner_token *token);
+bool iommu_owner_token_covers(const struct iommu_owner_token *token, u32 group,
+			      u64 generation);
+struct iommu_group *
+iommu_owner_token_next_group(const struct iommu_owner_token *token, int id);
 #if IS_ENABLED(CONFIG_KUNIT)
 int iommu_owner_query_ioctl(void __user *arg);
 #endif

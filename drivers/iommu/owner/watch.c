@@ -28,6 +28,17 @@ static bool watch_other_vm(struct iommu_owner *owner,
 	return false;
 }
 
+/* Watches of VMs leave room for those of devices, which must be revoked. */
+static bool watch_too_many(const struct iommu_owner *owner,
+			   const struct iommu_owner_watch *watch)
+{
+	lockdep_assert_held(&owner->lock);
+
+	if (watch->vm && owner->nr_vms >= IOMMU_OWNER_WATCHES_MAX / 2)
+		return true;
+	return owner->nr_watches >= IOMMU_OWNER_WATCHES_MAX;
+}
+
 /**
  * iommu_owner_watch() - Be notified when ownerships of an owner end
  * @owner: The owner. The watch keeps a reference.
@@ -40,7 +51,8 @@ static bool watch_other_vm(struct iommu_owner *owner,
  *
  * Context: Process. Takes the lock of the owner.
  * Return: 0; -EBUSY if @owner is associated with another VM; -ESTALE if @owner
- * has been revoked; -ENOSPC if it has IOMMU_OWNER_WATCHES_MAX watches.
+ * has been revoked; -ENOSPC if it has IOMMU_OWNER_WATCHES_MAX watches, or half as
+ * many with a VM, and @watch has one.
  */
 int iommu_owner_watch(struct iommu_owner *owner,
 		      struct iommu_owner_watch *watch)
@@ -52,9 +64,10 @@ int iommu_owner_watch(struct iommu_owner *owner,
 		return -ESTALE;
 	if (owner->explicit && watch->vm && watch_other_vm(owner, watch))
 		return -EBUSY;
-	if (owner->nr_watches >= IOMMU_OWNER_WATCHES_MAX)
+	if (watch_too_many(owner, watch))
 		return -ENOSPC;
 	owner->nr_watches++;
+	owner->nr_vms += !!watch->vm;
 
 	list_for_each_entry(pos, &owner->watches, node)
 		if (pos->class > watch->class)
@@ -138,6 +151,7 @@ void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 	watch_drained(watch);
 	list_del(&watch->node);
 	owner->nr_watches--;
+	owner->nr_vms -= !!watch->vm;
 	watch->owner = NULL;
 	spin_unlock(&owner->lock);
 	iommu_owner_put(owner);

@@ -91,9 +91,12 @@ enum {
 
 /* Groups that one ioctl may name */
 #define IOMMU_OWNER_GROUPS_MAX	1024
-/* Tokens that an owner may have at a time */
+/* Tokens that an owner may have at a time, and half as many of device files */
 #define IOMMU_OWNER_TOKENS_MAX	1024
-/* Files and virtual machines that may watch an owner at a time */
+/*
+ * Devices and virtual machines that may watch an owner at a time, and half as many
+ * virtual machines, counted for each of their files
+ */
 #define IOMMU_OWNER_WATCHES_MAX	4096
 
 /**
@@ -198,12 +201,14 @@ struct iommu_owner_create {
  * @out_fd: The token, closed on exec
  *
  * Get a token for the owner that the file claims with. The rights are no more
- * than those that the file has, and never IOMMU_OWNER_RIGHT_TAKE.
+ * than those that the file has, and never IOMMU_OWNER_RIGHT_TAKE. The token of a
+ * VFIO device has INSPECT and ASSOCIATE at most, and is for the group of that
+ * device alone: it shows no other group of the owner and no event of one.
  *
  * Return: 0; EPERM if @rights has more than that; ENODEV if the file has no
- * owner yet; EBADFD if it never has one; EOPNOTSUPP if it has something that
- * could not be revoked; ENOSPC if the owner has IOMMU_OWNER_TOKENS_MAX tokens;
- * EMFILE or ENFILE if there are too many open files.
+ * owner yet, or its device is gone; EBADFD if it never has one; EOPNOTSUPP if it has something that
+ * could not be revoked; ENOSPC if the owner has IOMMU_OWNER_TOKENS_MAX tokens, or
+ * half as many and the file is that of a device; EMFILE or ENFILE if there are too many open files.
  */
 struct iommu_owner_get_token {
 	__u32 size;
@@ -291,13 +296,14 @@ struct iommu_owner_device_info {
  * @group_size: sizeof(struct iommu_owner_group_info)
  * @nr_devices: Room in @devices; on return the number of devices
  * @device_size: sizeof(struct iommu_owner_device_info)
- * @out_claims: Claims of the owner on all its groups
+ * @out_claims: Claims of the owner on these groups
  * @__reserved: Must be 0
  * @out_name: Name of the owner
  *
  * Needs INSPECT. Works after a revoke. With room for nothing it counts: call
  * it again with the room that it asked for. A group whose ownership is ending is
- * not among the groups any more; its IOMMU_OWNER_EVENT_ENDED follows.
+ * not among the groups any more; its IOMMU_OWNER_EVENT_ENDED follows. A token
+ * for one group shows, and counts, that group only.
  *
  * Return: 0; EMSGSIZE if there is more than room: everything but what did not
  * fit has been written; EINTR if the process was killed.
@@ -309,6 +315,7 @@ struct iommu_owner_get_info {
 	__u32 out_flags;
 #define IOMMU_OWNER_INFO_EXPLICIT	(1U << 0) /* by IOMMU_OWNER_CREATE */
 #define IOMMU_OWNER_INFO_REVOKED	(1U << 1)
+#define IOMMU_OWNER_INFO_ONE_GROUP	(1U << 2) /* the token is for one group */
 	__aligned_u64 out_sequence;
 	__aligned_u64 groups;
 	__aligned_u64 devices;
@@ -365,9 +372,10 @@ struct iommu_owner_dup {
  * blocker with the state alone. The answer may be out of date when the caller
  * looks at it.
  *
- * Return: 0; EMSGSIZE if there are more blockers than room: everything but what
- * did not fit has been written; ENODEV if there is no such group; ESTALE also if
- * the number belongs to another group now.
+ * Return: 0; EPERM also for a group that the token is not for; EMSGSIZE if there
+ * are more blockers than room: everything but what did not fit has been written;
+ * ENODEV if there is no such group; ESTALE also if the number belongs to another
+ * group now.
  */
 struct iommu_owner_check {
 	__u32 size;
@@ -527,7 +535,8 @@ enum iommu_owner_event_type {
  * struct iommu_owner_event - Record that read() of a token gives
  * @size: Size of this record: the next one follows at that distance
  * @type: enum iommu_owner_event_type; ignore what is not known
- * @sequence: Number of the event, counted for each owner from 0
+ * @sequence: Number of the event, counted for each owner from 0. A token for one
+ *	group does not see them all
  * @time: When, in nanoseconds of CLOCK_MONOTONIC
  * @generation: Generation of the group; a change of its state, which comes last,
  *	moves it once more
@@ -535,7 +544,8 @@ enum iommu_owner_event_type {
  * @state: enum iommu_owner_state of the group
  * @reason: enum iommu_owner_reason, if the ownership has ended
  * @claims: Claims of the owner on the group
- * @lost: Number of events that are missing; the last of them is @sequence
+ * @lost: Number of events of the owner that are missing; the last of them is
+ *	@sequence
  * @pid: Process that caused it, in the pid namespace of the reader; 0 if it has
  *	none there
  * @comm: Command of that process

@@ -31,12 +31,14 @@ struct stage {
 	void __user *user;
 };
 
+static const struct iommu_owner_group_ref all_groups;
+
 static struct iommu_owner_token *token_new(struct kunit *test,
 					   struct iommu_owner *owner,
 					   u32 rights)
 {
 	struct iommu_owner_token *token =
-		iommu_owner_token_alloc(owner, rights);
+		iommu_owner_token_alloc(owner, &all_groups, rights);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, token);
 	iommu_owner_token_open(token);
@@ -768,6 +770,34 @@ static void token_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, s.owner->tokens);
 }
 
+/* Tokens of device files are half of them: one to revoke can always be made. */
+static void token_one_group_limit(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	const struct iommu_owner_group_ref only = {
+		.generation = mock_generation(s.mdev[0]->group),
+		.group = s.id[0],
+	};
+	unsigned int n = IOMMU_OWNER_TOKENS_MAX / 2 - 1;
+	struct iommu_owner_token **tokens, *token;
+
+	tokens = kunit_kcalloc(test, n, sizeof(*tokens), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, tokens);
+	for (unsigned int i = 0; i < n; i++) {
+		tokens[i] = iommu_owner_token_alloc(s.owner, &only,
+						    IOMMU_OWNER_RIGHT_INSPECT);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tokens[i]);
+	}
+	token = iommu_owner_token_alloc(s.owner, &only,
+					IOMMU_OWNER_RIGHT_INSPECT);
+	KUNIT_EXPECT_EQ(test, -ENOSPC, PTR_ERR_OR_ZERO(token));
+	token = token_new(test, s.owner, IOMMU_OWNER_RIGHT_REVOKE);
+	iommu_owner_token_close(token);
+	while (n)
+		iommu_owner_token_close(tokens[--n]);
+	iommu_owner_token_close(s.token);
+}
+
 /* What cannot be taken back and a token that takes it back: one of them only */
 static void token_irrevocable(struct kunit *test)
 {
@@ -777,7 +807,8 @@ static void token_irrevocable(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_tokens(owner));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_tokens(owner));
 	iommu_owner_allow_tokens(owner);
-	token = iommu_owner_token_alloc(owner, IOMMU_OWNER_RIGHT_REVOKE);
+	token = iommu_owner_token_alloc(owner, &all_groups,
+					IOMMU_OWNER_RIGHT_REVOKE);
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR_OR_ZERO(token));
 	if (!IS_ERR(token))
 		iommu_owner_token_close(token);
@@ -797,6 +828,7 @@ static void token_irrevocable(struct kunit *test)
 static void token_watch_limit(struct kunit *test)
 {
 	static const struct iommu_owner_watch_ops no_ops;
+	static const struct iommu_owner_vm vm;
 	struct iommu_owner *owner = mock_owner(test, "watched")->owner;
 	const unsigned int n = IOMMU_OWNER_WATCHES_MAX;
 	struct iommu_owner_watch *watches;
@@ -812,6 +844,22 @@ static void token_watch_limit(struct kunit *test)
 	iommu_owner_unwatch(&watches[0]);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_watch(owner, &watches[n]));
 	for (unsigned int i = 1; i <= n; i++)
+		iommu_owner_unwatch(&watches[i]);
+
+	/* VMs leave half of them to devices */
+	memset(watches, 0, (n + 1) * sizeof(*watches));
+	for (unsigned int i = 0; i <= n / 2; i++) {
+		watches[i].ops = &no_ops;
+		watches[i].vm = &vm;
+		KUNIT_EXPECT_EQ(test, i < n / 2 ? 0 : -ENOSPC,
+				iommu_owner_watch(owner, &watches[i]));
+	}
+	watches[n].ops = &no_ops;
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_watch(owner, &watches[n]));
+	iommu_owner_unwatch(&watches[n]);
+	iommu_owner_unwatch(&watches[0]);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_watch(owner, &watches[n / 2]));
+	for (unsigned int i = 1; i <= n / 2; i++)
 		iommu_owner_unwatch(&watches[i]);
 	kvfree(watches);
 }
@@ -832,7 +880,7 @@ static void token_revoked(struct kunit *test)
 	iommu_owner_token_close(s.token);
 }
 
-/* What is in the way, and what there is */
+/* CHECK and GET_INFO */
 
 static void token_check(struct kunit *test)
 {
@@ -867,7 +915,7 @@ static void token_check(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "", out[2].device);
 	KUNIT_EXPECT_EQ(test, -ENODEV, check(&s, &missing, 1, out, &room));
 
-	/* One's own group is not in the way */
+	/* A group of the owner itself does not conflict */
 	KUNIT_ASSERT_EQ(test, 0,
 			iommu_owner_unreserve_group(other, s.mdev[1]->group));
 	KUNIT_ASSERT_EQ(test, 0, reserve(&s, s.token, &s.id[1], 1, NULL));
@@ -1152,6 +1200,185 @@ static void token_positions(struct kunit *test)
 	iommu_owner_token_close(s.token);
 }
 
+/* A token for one group */
+
+static const struct file_operations device_fops = {};
+
+/* The file of a device that is in @group of the owner */
+struct device_file {
+	struct file file;
+	struct iommu_owner_provider provider;
+	struct iommu_owner *owner;
+	struct iommu_group *group;
+};
+
+static struct iommu_owner *device_file_owner(struct file *file, u32 *rights)
+{
+	*rights = IOMMU_OWNER_RIGHTS_ALL;
+	return iommu_owner_get(container_of(file, struct device_file, file)->owner);
+}
+
+static struct iommu_group *device_file_group(struct file *file)
+{
+	struct iommu_group *group =
+		container_of(file, struct device_file, file)->group;
+
+	return group ? iommu_group_ref_get(group) : ERR_PTR(-ENODEV);
+}
+
+static void device_file_unregister(void *provider)
+{
+	iommu_owner_unregister_provider(provider);
+}
+
+/* The file that GET_TOKEN of the device in the second group gives */
+static struct file *device_token(struct kunit *test, struct stage *s)
+{
+	struct iommu_owner_get_token get = {
+		.size = sizeof(get),
+		.rights = IOMMU_OWNER_RIGHT_INSPECT |
+			  IOMMU_OWNER_RIGHT_ASSOCIATE | IOMMU_OWNER_RIGHT_GRANT,
+	};
+	struct device_file *df = kunit_kzalloc(test, sizeof(*df), GFP_KERNEL);
+	struct file *file;
+
+	KUNIT_ASSERT_NOT_NULL(test, df);
+	df->file.f_op = &device_fops;
+	df->provider.fops = &device_fops;
+	df->provider.owner = device_file_owner;
+	df->provider.token_group = device_file_group;
+	df->owner = s->owner;
+	iommu_owner_register_provider(&df->provider);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, device_file_unregister,
+						  &df->provider));
+
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(s->user, &get, sizeof(get)));
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			iommu_owner_token_from_file_ioctl(&df->file, s->user));
+	df->group = s->mdev[1]->group;
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_token_from_file_ioctl(&df->file, s->user));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(&get, s->user, sizeof(get)));
+	file = fget(get.out_fd);
+	close_fd(get.out_fd);
+	KUNIT_ASSERT_NOT_NULL(test, file);
+	return file;
+}
+
+static void close_file(struct file *file)
+{
+	fput(file);
+	flush_delayed_fput();
+}
+
+/* It shows one group, in GET_INFO and in CHECK, and so does its duplicate. */
+static void token_one_group(struct kunit *test)
+{
+	struct iommu_owner_get_info info = {
+		.size = sizeof(info),
+		.nr_groups = 2,
+		.group_size = sizeof(struct iommu_owner_group_info),
+		.nr_devices = 2,
+		.device_size = sizeof(struct iommu_owner_device_info),
+	};
+	struct iommu_owner_group_info group = {};
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_token *all = s.token;
+	struct file *file = device_token(test, &s), *copy;
+	struct iommu_owner_device_info none;
+	u32 room = 0;
+	int fd;
+
+	KUNIT_ASSERT_EQ(test, 0, reserve(&s, all, s.id, 2, NULL));
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_claim_group(s.owner, s.mdev[0]->group));
+	KUNIT_ASSERT_EQ(test, 0, dup(&s, file->private_data,
+				     IOMMU_OWNER_RIGHT_INSPECT, &fd));
+	copy = fget(fd);
+	close_fd(fd);
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	s.token = copy->private_data;
+	info.groups = (uintptr_t)s.user + ARRAY_AT;
+	info.devices = (uintptr_t)s.user + OUT_AT;
+	KUNIT_EXPECT_EQ(test, 0, call(&s, s.token, IOMMU_OWNER_GET_INFO, &info,
+				      sizeof(info)));
+	KUNIT_EXPECT_EQ(test, 1, info.nr_groups);
+	KUNIT_EXPECT_EQ(test, 1, info.nr_devices);
+	KUNIT_EXPECT_EQ(test, 0, info.out_claims);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_INFO_EXPLICIT |
+			IOMMU_OWNER_INFO_ONE_GROUP, info.out_flags);
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(&group, s.user + ARRAY_AT,
+						sizeof(group)));
+	KUNIT_EXPECT_EQ(test, s.id[1], group.group);
+
+	KUNIT_EXPECT_EQ(test, 0, check(&s, &s.id[1], 1, &none, &room));
+	KUNIT_EXPECT_EQ(test, -EPERM, check(&s, s.id, 1, &none, &room));
+	KUNIT_EXPECT_EQ(test, -EPERM, check(&s, s.id, 2, &none, &room));
+
+	close_file(copy);
+	close_file(file);
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_release_group(s.owner, s.mdev[0]->group));
+	iommu_owner_token_close(all);
+}
+
+/* Events of another group are not shown, do not wake and need no read. */
+static void token_one_group_events(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct iommu_owner_token *all = s.token;
+	struct file *file = device_token(test, &s);
+	struct iommu_owner_event event;
+
+	s.token = file->private_data;
+	claim_often(test, &s, 2);
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_events_poll(s.token, NULL, NULL));
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			read_events(&s, s.token, &event, RECORD));
+	claim_often(test, &s, TOKEN_EVENTS);
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_claim_group(s.owner, s.mdev[1]->group));
+	claim_often(test, &s, 1);
+	/* More than the ring has; then one of its own among the others */
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_LOST);
+	KUNIT_EXPECT_EQ(test, 2, event.lost);
+	KUNIT_EXPECT_EQ(test, EPOLLIN | EPOLLRDNORM,
+			iommu_owner_events_poll(s.token, NULL, NULL));
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_CLAIMED);
+	KUNIT_EXPECT_EQ(test, s.id[1], event.group);
+	KUNIT_EXPECT_EQ(test, 2 + TOKEN_EVENTS, event.sequence);
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_events_poll(s.token, NULL, NULL));
+
+	iommu_owner_revoke(s.owner);
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_REVOKED);
+	event = next_event(test, &s, IOMMU_OWNER_EVENT_ENDED);
+	KUNIT_EXPECT_EQ(test, s.id[1], event.group);
+	KUNIT_EXPECT_EQ(test, 0, read_events(&s, s.token, &event, RECORD));
+	close_file(file);
+	iommu_owner_token_close(all);
+}
+
+/* A VM that gets it cares for one group. */
+static void token_one_group_watch(struct kunit *test)
+{
+	static const struct iommu_owner_watch_ops no_ops;
+	struct iommu_owner_watch watch = { .ops = &no_ops };
+	struct stage s = stage_new(test, true);
+	struct file *file = device_token(test, &s);
+	const struct iommu_owner_provider *provider =
+		iommu_owner_provider(file);
+
+	KUNIT_ASSERT_NOT_NULL(test, provider);
+	KUNIT_ASSERT_EQ(test, 0, provider->watch(file, &watch));
+	KUNIT_EXPECT_PTR_EQ(test, s.mdev[1]->group, watch.group);
+	provider->unwatch(file, &watch);
+	close_file(file);
+	iommu_owner_token_close(s.token);
+}
+
 /* A poller that looks who wakes it */
 struct poller {
 	struct wait_queue_entry entry;
@@ -1320,7 +1547,7 @@ static void race_close(struct work_struct *work)
 	struct iommu_owner_token *token;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		token = iommu_owner_token_alloc(racer->owner,
+		token = iommu_owner_token_alloc(racer->owner, &all_groups,
 						IOMMU_OWNER_RIGHT_RESERVE);
 		if (IS_ERR(token))
 			continue;
@@ -1395,6 +1622,7 @@ static struct kunit_case token_cases[] = {
 	KUNIT_CASE(token_ref_elements),
 	KUNIT_CASE(token_info_elements),
 	KUNIT_CASE(token_limit),
+	KUNIT_CASE(token_one_group_limit),
 	KUNIT_CASE(token_irrevocable),
 	KUNIT_CASE(token_watch_limit),
 	KUNIT_CASE(token_revoked),
@@ -1404,6 +1632,9 @@ static struct kunit_case token_cases[] = {
 	KUNIT_CASE(token_read_sizes),
 	KUNIT_CASE(token_overflow),
 	KUNIT_CASE(token_positions),
+	KUNIT_CASE(token_one_group),
+	KUNIT_CASE(token_one_group_events),
+	KUNIT_CASE(token_one_group_watch),
 	KUNIT_CASE(token_wakes_elsewhere),
 	KUNIT_CASE(token_during_revoke),
 	KUNIT_CASE(token_opened_during_close),
