@@ -473,6 +473,43 @@ TEST_F(revoke_device, two_vms_one_file)
 	EXPECT_EQ(0, vm_add(&self->vm[0], self->vfio.device));
 }
 
+static void *bind_thread(void *arg)
+{
+	struct vfio *vfio = arg;
+
+	return (void *)(intptr_t)bind_to(vfio, vfio->container);
+}
+
+/*
+ * A bind resets the device, which takes a while. When the revoke returns 0, it has
+ * undone that, and the next user gets the device at once.
+ */
+TEST_F(revoke_device, revoked_while_it_is_opened)
+{
+	unsigned int meanwhile = 0;
+	pthread_t thread;
+	void *ret;
+
+	for (int i = 0; i < 30; i++) {
+		self->token = token_create("orchestrator", ALL_RIGHTS);
+		ASSERT_LE(0, self->token);
+		ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
+		ASSERT_EQ(0, token_use(self->token, self->vfio.device));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, bind_thread,
+					    &self->vfio));
+		usleep(i * 2000);
+		EXPECT_EQ(0, token_revoke(self->token));
+		EXPECT_EQ(0, vfio_start(&self->next, PATH_CDEV, &self->edu));
+		vfio_close(&self->next);
+		ASSERT_EQ(0, pthread_join(thread, &ret));
+		meanwhile += (intptr_t)ret == -ESTALE;
+		vfio_close(&self->vfio);
+		close_fd(&self->token);
+	}
+	TH_LOG("%u of 30 revoked while the device was opened", meanwhile);
+	EXPECT_LT(0, meanwhile);
+}
+
 /* The token of one device of two that an iommufd has */
 TEST_F(revoke_device, token_of_a_device_file)
 {
