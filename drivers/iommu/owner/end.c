@@ -15,6 +15,7 @@
  *
  * The task that has blocked a group carries it through.
  */
+#include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -164,6 +165,7 @@ static void end_return_group(struct iommu_owner_teardown *teardown,
 			     struct iommu_group *group)
 {
 	struct iommu_owner *owner = teardown->owner;
+	bool last;
 
 	iommu_owner_lock(group);
 	list_del(&group->ownership.node);
@@ -175,9 +177,10 @@ static void end_return_group(struct iommu_owner_teardown *teardown,
 
 	spin_lock(&owner->lock);
 	/* A waiter checks this under the lock, after it has started to wait */
-	if (!--owner->ending && waitqueue_active(&owner->wait))
-		wake_up_all(&owner->wait);
+	last = !--owner->ending && waitqueue_active(&owner->wait);
 	spin_unlock(&owner->lock);
+	if (last)
+		wake_up_all(&owner->wait);
 	iommu_owner_settled(owner);
 	iommu_owner_put(owner);
 	iommu_group_put(group);
@@ -295,7 +298,7 @@ int iommu_owner_revoke(struct iommu_owner *owner)
 {
 	unsigned long deadline = jiffies + END_DRAIN_TIMEOUT;
 	struct iommu_owner_teardown teardown;
-	bool first;
+	bool first, last;
 
 	spin_lock(&owner->lock);
 	first = !owner->revoked;
@@ -312,10 +315,11 @@ int iommu_owner_revoke(struct iommu_owner *owner)
 
 	spin_lock(&owner->lock);
 	owner->ending -= first;
-	if (!owner->ending)
-		wake_up_all(&owner->wait);
+	last = !owner->ending;
 	spin_unlock(&owner->lock);
+	if (last)
+		wake_up_all(&owner->wait);
 	iommu_owner_settled(owner);
 	return end_wait_for_others(owner, deadline);
 }
-EXPORT_SYMBOL_GPL(iommu_owner_revoke);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_revoke);

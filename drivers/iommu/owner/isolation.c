@@ -235,7 +235,7 @@ int iommu_owner_isolation(struct device *dev,
 	iommu_owner_isolation_of(dev->iommu_group, report);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_isolation);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_isolation);
 
 static void isolation_changed(struct iommu_group *group)
 {

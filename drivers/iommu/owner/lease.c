@@ -387,7 +387,7 @@ void iommu_owner_isolation_put(struct iommu_owner_lease *lease)
 	lease->group = NULL;
 	iommu_group_put(group);
 }
-EXPORT_SYMBOL_GPL(iommu_owner_isolation_put);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_isolation_put);
 
 static bool lease_may_return(struct iommu_group *group)
 {
@@ -481,7 +481,7 @@ int iommu_owner_set_unsafe_interrupts(bool *allow, bool value, const char *who)
 	WRITE_ONCE(*allow, value);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_set_unsafe_interrupts);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_set_unsafe_interrupts);
 
 static const struct iommu_owner_concept lease_concept = {
 	.may_take = lease_may_take,

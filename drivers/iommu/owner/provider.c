@@ -3,6 +3,7 @@
  * From a file to its owner: providers hand files to user space that stand for an
  * owner (VFIO, tokens), and what others (KVM, tokens) ask of such a file
  */
+#include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/fs.h>
@@ -79,4 +80,4 @@ struct iommu_owner *iommu_owner_from_file(struct file *file, u32 *rights)
 		return ERR_PTR(-EBADFD);
 	return provider->owner(file, rights);
 }
-EXPORT_SYMBOL_GPL(iommu_owner_from_file);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_from_file);

@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/device.h>
 #include <linux/export.h>
 #include <linux/lockdep.h>
@@ -36,7 +37,7 @@ const char *iommu_owner_state_name(enum iommu_owner_state state)
 {
 	return state_names[state];
 }
-EXPORT_SYMBOL_GPL(iommu_owner_state_name);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_state_name);
 
 void iommu_owner_report_claim(struct iommu_group *group)
 {
@@ -254,7 +255,7 @@ int iommu_owner_snapshot(struct iommu_group *group,
 	mutex_unlock(&group->mutex);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_snapshot);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_snapshot);
 
 /**
  * iommu_owner_snapshot_free() - Free what a snapshot holds
@@ -274,5 +275,5 @@ void iommu_owner_snapshot_free(struct iommu_owner_info *info)
 	kfree(info->blockers);
 	info->blockers = NULL;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_snapshot_free);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_snapshot_free);
 

@@ -103,34 +103,6 @@ void iommu_owner_token_close(struct iommu_owner_token *token)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_close);
 
-/* Does @token give access to a group that has, or had, this generation? */
-bool iommu_owner_token_covers(const struct iommu_owner_token *token, u32 group,
-			      u64 generation)
-{
-	const struct iommu_owner_group_ref *only = &token->only;
-
-	return !only->generation ||
-	       (only->group == group &&
-		iommu_owner_same_group(only->generation, generation));
-}
-
-/* As iommu_owner_next_group(), of the groups that @token gives access to */
-struct iommu_group *
-iommu_owner_token_next_group(const struct iommu_owner_token *token, int id)
-{
-	struct iommu_group *group;
-
-	while ((group = iommu_owner_next_group(token->owner, id))) {
-		/* What is compared of the generation never changes */
-		if (iommu_owner_token_covers(token, group->id,
-					     READ_ONCE(group->ownership.generation)))
-			return group;
-		id = group->id;
-		iommu_group_put(group);
-	}
-	return NULL;
-}
-
 static int token_release(struct inode *inode, struct file *file)
 {
 	iommu_owner_token_close(file->private_data);

@@ -67,23 +67,25 @@ struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
 						  u32 rights);
 void iommu_owner_token_open(struct iommu_owner_token *token);
 void iommu_owner_token_close(struct iommu_owner_token *token);
-bool iommu_owner_token_covers(const struct iommu_owner_token *token, u32 group,
-			      u64 generation);
-struct iommu_group *
-iommu_owner_token_next_group(const struct iommu_owner_token *token, int id);
 #if IS_ENABLED(CONFIG_KUNIT)
 int iommu_owner_query_ioctl(void __user *arg);
 #endif
 long iommu_owner_token_ioctl(struct iommu_owner_token *token, unsigned int nr,
 			     void __user *arg);
 
-/* reserve.c */
+/* ref.c */
 int iommu_owner_copy_groups(struct iommu_owner_group_ref **groups, u64 from,
 			    u32 count, u32 size);
 int iommu_owner_check_ref(struct iommu_group *group,
 			  const struct iommu_owner_group_ref *ref);
 int iommu_owner_find_group(const struct iommu_owner_group_ref *ref,
 			   struct iommu_group **group);
+bool iommu_owner_token_covers(const struct iommu_owner_token *token, u32 group,
+			      u64 generation);
+struct iommu_group *
+iommu_owner_token_next_group(const struct iommu_owner_token *token, int id);
+
+/* reserve.c */
 int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd);
 int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd);
 void iommu_owner_unreserve_all(struct iommu_owner *owner);

@@ -7,6 +7,7 @@
  * end because VFIO closes a device, with the locks of VFIO held, or because its
  * owner is revoked, and then the watches of VFIO take the same locks.
  */
+#include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -92,25 +93,26 @@ static void watch_start_draining(struct iommu_owner_watch *watch)
 	watch->group->ownership.draining++;
 }
 
-static void watch_drained(struct iommu_owner_watch *watch)
+/* If true, the caller wakes the waiters of the owner when it has unlocked it. */
+static bool watch_drained(struct iommu_owner_watch *watch)
 {
 	struct iommu_ownership *own;
 
 	lockdep_assert_held(&watch->owner->lock);
 
 	if (!watch->draining)
-		return;
+		return false;
 	watch->draining = false;
 	own = &watch->group->ownership;
 	WRITE_ONCE(own->draining, own->draining - 1);
 	if (own->draining)
-		return;
+		return false;
 	/* Paired with the one in end_quiesce(), which sets the reason */
 	smp_mb();
 	/* The end may wait for this, or have given up and left a quarantine */
-	wake_up_all(&watch->owner->wait);
 	if (READ_ONCE(own->quarantine) == IOMMU_OWNER_QUARANTINE_ACCESS)
 		iommu_owner_queue_retry(watch->group);
+	return true;
 }
 
 /**
@@ -123,10 +125,17 @@ static void watch_drained(struct iommu_owner_watch *watch)
  */
 void iommu_owner_watch_drained(struct iommu_owner_watch *watch)
 {
-	guard(spinlock)(&watch->owner->lock);
-	watch_drained(watch);
+	/* The task that was waited for may remove the watch at once */
+	struct iommu_owner *owner = iommu_owner_get(watch->owner);
+	bool drained;
+
+	scoped_guard(spinlock, &owner->lock)
+		drained = watch_drained(watch);
+	if (drained)
+		wake_up_all(&owner->wait);
+	iommu_owner_put(owner);
 }
-EXPORT_SYMBOL_GPL(iommu_owner_watch_drained);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_watch_drained);
 
 /**
  * iommu_owner_unwatch() - Be notified no more
@@ -140,6 +149,7 @@ EXPORT_SYMBOL_GPL(iommu_owner_watch_drained);
 void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 {
 	struct iommu_owner *owner = watch->owner;
+	bool drained;
 
 	if (!owner)
 		return;
@@ -148,12 +158,14 @@ void iommu_owner_unwatch(struct iommu_owner_watch *watch)
 	watch->dead = true;
 	wait_event_cmd(owner->wait, !watch->users,
 		       spin_unlock(&owner->lock), spin_lock(&owner->lock));
-	watch_drained(watch);
+	drained = watch_drained(watch);
 	list_del(&watch->node);
 	owner->nr_watches--;
 	owner->nr_vms -= !!watch->vm;
 	watch->owner = NULL;
 	spin_unlock(&owner->lock);
+	if (drained)
+		wake_up_all(&owner->wait);
 	iommu_owner_put(owner);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_unwatch);
@@ -207,6 +219,7 @@ void iommu_owner_shut_group(struct iommu_owner *owner,
 		.reason = reason,
 	};
 	struct iommu_owner_watch *watch;
+	bool drained = false;
 	int ret;
 
 	spin_lock(&owner->lock);
@@ -219,9 +232,11 @@ void iommu_owner_shut_group(struct iommu_owner *owner,
 		ret = watch->ops->shut(watch, &end);
 		watch_put(watch);
 		if (ret != -EINPROGRESS)
-			watch_drained(watch);
+			drained |= watch_drained(watch);
 	}
 	spin_unlock(&owner->lock);
+	if (drained)
+		wake_up_all(&owner->wait);
 }
 
 /* Does a watch of @owner drain, of whatever group? */
