@@ -350,6 +350,32 @@ static void device_goes_while_quiesced(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_released(a));
 }
 
+static void replace_device(struct mock_device *mdev)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct mock_device **late = mdev->data;
+	struct iommu_group *group = mdev->group;
+
+	mock_device_del(mdev);
+	*late = mock_device(test, group);
+	KUNIT_EXPECT_STREQ(test, "B", (*late)->history);
+}
+
+/* The domains of the group have gone with the last device, the end has not. */
+static void device_joins_an_empty_group_that_is_ending(struct kunit *test)
+{
+	struct mock_device *first = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct mock_device *late = NULL;
+
+	first->on_quiesce = replace_device;
+	first->data = &late;
+	use(test, a, first);
+	KUNIT_ASSERT_NOT_NULL(test, late);
+	KUNIT_EXPECT_STREQ(test, "BI", late->history);
+	expect_quarantine(test, late->group, NULL);
+}
+
 static void last_device_goes_while_tried_again(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
@@ -503,6 +529,7 @@ static struct kunit_case quiesce_cases[] = {
 	KUNIT_CASE(reason_is_the_last_one),
 	KUNIT_CASE(asked_for_quarantine_stays),
 	KUNIT_CASE(device_goes_while_quiesced),
+	KUNIT_CASE(device_joins_an_empty_group_that_is_ending),
 	KUNIT_CASE(last_device_goes_while_tried_again),
 	KUNIT_CASE(nobody_gets_a_group_that_is_tried_again),
 	KUNIT_CASE(handover_sees_a_device_that_came_meanwhile),
