@@ -258,8 +258,10 @@ static struct iommu_owner *group_owner(struct file *file, u32 *rights)
 	/* Without an IOMMU nothing could be revoked */
 	if (gf->group->type != VFIO_IOMMU)
 		return ERR_PTR(-EOPNOTSUPP);
+	/* With an owner, a VM that cannot watch it is no reason to give no token */
 	ret = vfio_owner_make(&gf->own);
-	return ret ? ERR_PTR(ret) : owner_for_token(&gf->own, rights);
+	return ret && ret != -ENOSPC ? ERR_PTR(ret) :
+				       owner_for_token(&gf->own, rights);
 }
 
 static int group_set_owner(struct file *file, struct iommu_owner *owner,

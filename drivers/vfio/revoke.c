@@ -110,7 +110,8 @@ static int open_shut(struct iommu_owner_watch *watch,
 	/* Either this sees what a page fault maps, or vfio_file_leave() does */
 	smp_mb();
 	open_zap(open);
-	if (device->ops->revoke)
+	/* If not, it does not before it is closed: nobody has access yet */
+	if (smp_load_acquire(&open->opened) && device->ops->revoke)
 		device->ops->revoke(device);
 	percpu_ref_kill(&open->users);
 	return -EINPROGRESS;
@@ -182,8 +183,9 @@ void vfio_df_link(struct vfio_device_file *df, struct vfio_open *open)
 
 /**
  * vfio_open_watch() - Have an open device revoked with its owner
- * @open: The device; its group has been claimed, and no operation can start yet.
- * @owner: The owner that claimed; NULL for a device without one.
+ * @open: The device; no operation can start yet.
+ * @owner: The owner that is going to claim its group; NULL for a device without
+ *	one.
  *
  * Also acquires a reference to the registered device, as long as it is open. A
  * device whose driver has no &vfio_device_ops.revoke is for owners without a token.

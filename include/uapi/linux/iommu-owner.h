@@ -410,8 +410,8 @@ struct iommu_owner_check {
  * closed.
  *
  * Return: 0; EPERM also if the owner does not have a group and the token does
- * not have TAKE; EBUSY if a driver or another owner has a group; ENODEV if
- * there is no such group; ESTALE also if the number belongs to another group
+ * not have TAKE; EBUSY if a driver or another owner has a group, or its last
+ * ownership has not ended yet; ENODEV if there is no such group; ESTALE also if the number belongs to another group
  * now; EIO or another error of the IOMMU driver if it cannot block DMA.
  */
 struct iommu_owner_reserve {
