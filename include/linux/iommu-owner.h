@@ -16,7 +16,10 @@
 #include <linux/types.h>
 #include <uapi/linux/iommu-owner.h>
 
-/* Those that this kernel knows, that a token of a file and one for a group may have */
+/*
+ * Those that this kernel knows, those that a token of a file may have, and those
+ * of a token for one group
+ */
 #define IOMMU_OWNER_RIGHTS_ALL	((IOMMU_OWNER_RIGHT_GRANT << 1) - 1)
 #define IOMMU_OWNER_RIGHTS_FILE	(IOMMU_OWNER_RIGHTS_ALL & \
 				 ~IOMMU_OWNER_RIGHT_TAKE)

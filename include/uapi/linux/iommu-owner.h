@@ -206,9 +206,10 @@ struct iommu_owner_create {
  * device alone: it shows no other group of the owner and no event of one.
  *
  * Return: 0; EPERM if @rights has more than that; ENODEV if the file has no
- * owner yet, or its device is gone; EBADFD if it never has one; EOPNOTSUPP if it has something that
- * could not be revoked; ENOSPC if the owner has IOMMU_OWNER_TOKENS_MAX tokens, or
- * half as many and the file is that of a device; EMFILE or ENFILE if there are too many open files.
+ * owner yet, or its device is gone; EBADFD if it never has one; EOPNOTSUPP if it
+ * has something that could not be revoked; ENOSPC if the owner has
+ * IOMMU_OWNER_TOKENS_MAX tokens, or half as many and the file is that of a device;
+ * EMFILE or ENFILE if there are too many open files.
  */
 struct iommu_owner_get_token {
 	__u32 size;
@@ -411,8 +412,9 @@ struct iommu_owner_check {
  *
  * Return: 0; EPERM also if the owner does not have a group and the token does
  * not have TAKE; EBUSY if a driver or another owner has a group, or its last
- * ownership has not ended yet; ENODEV if there is no such group; ESTALE also if the number belongs to another group
- * now; EIO or another error of the IOMMU driver if it cannot block DMA.
+ * ownership has not ended yet; ENODEV if there is no such group; ESTALE also if
+ * the number belongs to another group now; EIO or another error of the IOMMU
+ * driver if it cannot block DMA.
  */
 struct iommu_owner_reserve {
 	__u32 size;
