@@ -631,17 +631,28 @@ TEST_F(revoke_shared, two_vms_one_iommufd)
 	EXPECT_EQ(0, bind_to(&self->other, self->vfio.container));
 }
 
+/* Two files that are going to claim as the owner of self->token */
+static int open_for_one_owner(struct _test_data_revoke_shared *self)
+{
+	int ret;
+
+	self->token = token_create("orchestrator", ALL_RIGHTS);
+	if (self->token < 0)
+		return self->token;
+	ret = vfio_open(&self->vfio, PATH_CDEV, &self->edu);
+	if (!ret)
+		ret = vfio_open(&self->other, PATH_CDEV, &self->nic);
+	if (!ret)
+		ret = token_use(self->token, self->vfio.device);
+	return ret ? ret : token_use(self->token, self->other.device);
+}
+
 /* One owner has claimed for both, but a context only resets what is bound to it. */
 TEST_F(revoke_shared, hot_reset_in_another_context)
 {
 	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
 
-	self->token = token_create("orchestrator", ALL_RIGHTS);
-	ASSERT_LE(0, self->token);
-	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
-	ASSERT_EQ(0, vfio_open(&self->other, PATH_CDEV, &self->nic));
-	ASSERT_EQ(0, token_use(self->token, self->vfio.device));
-	ASSERT_EQ(0, token_use(self->token, self->other.device));
+	ASSERT_EQ(0, open_for_one_owner(self));
 	ASSERT_EQ(0, bind_to(&self->vfio, self->vfio.container));
 	EXPECT_EQ(0, call(self->vfio.device, VFIO_DEVICE_PCI_HOT_RESET, &reset));
 	ASSERT_EQ(0, bind_to(&self->other, self->other.container));
@@ -662,12 +673,7 @@ TEST_F(revoke_shared, bind_of_the_neighbour_hangs)
 	bind = parked_page(&parked, UFFDIO_REGISTER_MODE_WP);
 	if (!bind)
 		SKIP(return, NO_USERFAULTFD);
-	self->token = token_create("orchestrator", ALL_RIGHTS);
-	ASSERT_LE(0, self->token);
-	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
-	ASSERT_EQ(0, vfio_open(&self->other, PATH_CDEV, &self->nic));
-	ASSERT_EQ(0, token_use(self->token, self->vfio.device));
-	ASSERT_EQ(0, token_use(self->token, self->other.device));
+	ASSERT_EQ(0, open_for_one_owner(self));
 	ASSERT_EQ(0, bind_to(&self->vfio, self->vfio.container));
 
 	*bind = (struct vfio_device_bind_iommufd){
