@@ -250,7 +250,7 @@ static void owner_unwatch(struct vfio_owner *own,
 }
 
 #if IS_ENABLED(CONFIG_VFIO_GROUP)
-static struct iommu_owner *group_owner(struct file *file, u32 *rights)
+static struct iommu_owner *owner_group_owner(struct file *file, u32 *rights)
 {
 	struct vfio_group_file *gf = vfio_group_file(file);
 	int ret;
@@ -264,23 +264,29 @@ static struct iommu_owner *group_owner(struct file *file, u32 *rights)
 				       owner_for_token(&gf->own, rights);
 }
 
-static int group_set_owner(struct file *file, struct iommu_owner *owner,
-			   u32 rights)
+static int owner_group_set_owner(struct file *file, struct iommu_owner *owner,
+				 u32 rights)
 {
 	struct vfio_group_file *gf = vfio_group_file(file);
+	int ret;
 
 	if (gf->group->type != VFIO_IOMMU)
 		return -EINVAL;
 
-	guard(mutex)(&gf->lock);
+	/* An operation of the file may wait for its user */
+	if (mutex_lock_interruptible(&gf->lock))
+		return -EINTR;
 	if (vfio_owner_revoked(&gf->own))
-		return -ESTALE;
-	if (gf->container || gf->iommufd || atomic_read(&gf->device_files))
-		return -EBUSY;
-	return owner_replace(&gf->own, owner, rights);
+		ret = -ESTALE;
+	else if (gf->container || gf->iommufd || atomic_read(&gf->device_files))
+		ret = -EBUSY;
+	else
+		ret = owner_replace(&gf->own, owner, rights);
+	mutex_unlock(&gf->lock);
+	return ret;
 }
 
-static int group_watch(struct file *file, struct iommu_owner_watch *watch)
+static int owner_group_watch(struct file *file, struct iommu_owner_watch *watch)
 {
 	struct vfio_group_file *gf = vfio_group_file(file);
 
@@ -288,22 +294,23 @@ static int group_watch(struct file *file, struct iommu_owner_watch *watch)
 	return owner_watch(&gf->own, watch);
 }
 
-static void group_unwatch(struct file *file, struct iommu_owner_watch *watch)
+static void owner_group_unwatch(struct file *file,
+				struct iommu_owner_watch *watch)
 {
 	owner_unwatch(&vfio_group_file(file)->own, watch);
 }
 
-static bool group_enforced_coherent(struct file *file)
+static bool owner_group_enforced_coherent(struct file *file)
 {
 	return vfio_group_enforced_coherent(vfio_group_file(file)->group);
 }
 
 static struct iommu_owner_provider group_provider = {
-	.owner = group_owner,
-	.set_owner = group_set_owner,
-	.watch = group_watch,
-	.unwatch = group_unwatch,
-	.enforced_coherent = group_enforced_coherent,
+	.owner = owner_group_owner,
+	.set_owner = owner_group_set_owner,
+	.watch = owner_group_watch,
+	.unwatch = owner_group_unwatch,
+	.enforced_coherent = owner_group_enforced_coherent,
 	.group = vfio_file_iommu_group,
 };
 
@@ -319,7 +326,7 @@ void vfio_group_withdraw_owner(void)
 }
 #endif
 
-static struct iommu_owner *device_owner(struct file *file, u32 *rights)
+static struct iommu_owner *owner_device_owner(struct file *file, u32 *rights)
 {
 	struct vfio_device_file *df = file->private_data;
 	struct iommu_owner *owner;
@@ -332,7 +339,7 @@ static struct iommu_owner *device_owner(struct file *file, u32 *rights)
 	return owner;
 }
 
-static struct iommu_group *device_token_group(struct file *file)
+static struct iommu_group *owner_device_token_group(struct file *file)
 {
 	struct vfio_device_file *df = file->private_data;
 	struct vfio_device *device = df->device;
@@ -346,8 +353,8 @@ static struct iommu_group *device_token_group(struct file *file)
 	return group ?: ERR_PTR(-ENODEV);
 }
 
-static int device_set_owner(struct file *file, struct iommu_owner *owner,
-			    u32 rights)
+static int owner_device_set_owner(struct file *file, struct iommu_owner *owner,
+				  u32 rights)
 {
 	struct vfio_device_file *df = file->private_data;
 
@@ -362,7 +369,7 @@ static int device_set_owner(struct file *file, struct iommu_owner *owner,
 	return owner_replace(&df->own, owner, rights);
 }
 
-static int device_watch(struct file *file, struct iommu_owner_watch *watch)
+static int owner_device_watch(struct file *file, struct iommu_owner_watch *watch)
 {
 	struct vfio_device_file *df = file->private_data;
 
@@ -370,14 +377,15 @@ static int device_watch(struct file *file, struct iommu_owner_watch *watch)
 	return owner_watch(&df->own, watch);
 }
 
-static void device_unwatch(struct file *file, struct iommu_owner_watch *watch)
+static void owner_device_unwatch(struct file *file,
+				 struct iommu_owner_watch *watch)
 {
 	struct vfio_device_file *df = file->private_data;
 
 	owner_unwatch(&df->own, watch);
 }
 
-static bool device_enforced_coherent(struct file *file)
+static bool owner_device_enforced_coherent(struct file *file)
 {
 	struct vfio_device_file *df = file->private_data;
 	struct vfio_device *device = df->device;
@@ -394,12 +402,12 @@ static bool device_enforced_coherent(struct file *file)
 
 static struct iommu_owner_provider device_provider = {
 	.fops = &vfio_device_fops,
-	.owner = device_owner,
-	.set_owner = device_set_owner,
-	.watch = device_watch,
-	.unwatch = device_unwatch,
-	.enforced_coherent = device_enforced_coherent,
-	.token_group = device_token_group,
+	.owner = owner_device_owner,
+	.set_owner = owner_device_set_owner,
+	.watch = owner_device_watch,
+	.unwatch = owner_device_unwatch,
+	.enforced_coherent = owner_device_enforced_coherent,
+	.token_group = owner_device_token_group,
 };
 
 void vfio_device_offer_owner(void)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Open devices, and how they are taken back from their user
+ * Open devices, and how they are revoked
  *
  * What is revoked is the open device, with all of its files. From then on no
  * operation starts, and mappings are gone. When the last operation has left,
@@ -17,7 +17,9 @@
  * device: once it is dead, the files of that opening are dead for ever.
  */
 #include <linux/cleanup.h>
+#include <linux/file.h>
 #include <linux/iommu-owner.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -63,10 +65,33 @@ static void open_finish(struct vfio_open *open)
 
 	iommu_owner_unwatch(&open->watch);
 	if (open->irrevocable)
-		iommu_owner_allow_tokens(open->owner);
+		iommu_owner_allow_revoke(open->owner);
 	/* For the driver that waits until the device is closed */
 	vfio_device_put_registration(device);
 	vfio_open_put(open);
+}
+
+static int open_put_file(void *file)
+{
+	__fput_sync(file);
+	module_put_and_kthread_exit(0);
+}
+
+/*
+ * Closing the group file may wait for an operation of its container, for as long
+ * as the user likes. That is no work for a queue in which others wait, nor for
+ * fput(), which leaves it to one work for all.
+ */
+static void open_put_group_file(struct file *file)
+{
+	struct task_struct *task;
+
+	__module_get(THIS_MODULE);
+	task = kthread_run(open_put_file, file, "vfio-group-put");
+	if (!IS_ERR(task))
+		return;
+	__fput_sync(file);
+	module_put(THIS_MODULE);
 }
 
 static void open_close_revoked(struct work_struct *work)
@@ -84,13 +109,8 @@ static void open_close_revoked(struct work_struct *work)
 	vfio_open_close(open);
 	vfio_open_unlock_group(open);
 	open_finish(open);
-
-	/*
-	 * Closing the group file may wait for an operation of its container.
-	 * fput() would leave that to the one work that closes files for all.
-	 */
 	if (file)
-		__fput_sync(file);
+		open_put_group_file(file);
 }
 
 /* The lock of the device set may be held by the user of another device. */
@@ -123,7 +143,8 @@ static const struct iommu_owner_watch_ops open_watch_ops = {
 
 int __init vfio_open_init(void)
 {
-	open_wq = alloc_workqueue("vfio_revoke", WQ_UNBOUND, 0);
+	/* A work may wait for its user, and the others do not wait for it */
+	open_wq = alloc_workqueue("vfio_revoke", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	return open_wq ? 0 : -ENOMEM;
 }
 
@@ -206,7 +227,7 @@ int vfio_open_watch(struct vfio_open *open, struct iommu_owner *owner)
 		return 0;
 	open->owner = iommu_owner_get(owner);
 	if (!open->device->ops->revoke) {
-		ret = iommu_owner_forbid_tokens(owner);
+		ret = iommu_owner_forbid_revoke(owner);
 		if (ret)
 			return ret;
 		open->irrevocable = true;

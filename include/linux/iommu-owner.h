@@ -302,8 +302,6 @@ int iommu_owner_reserve_group(struct iommu_owner *owner,
 			      struct iommu_group *group);
 int iommu_owner_unreserve_group(struct iommu_owner *owner,
 				struct iommu_group *group);
-int iommu_owner_quarantine_group(struct iommu_owner *owner,
-				 struct iommu_group *group);
 int iommu_owner_clear_quarantine(struct iommu_group *group);
 
 int iommu_owner_device_used(struct device *dev);
@@ -316,8 +314,8 @@ void iommu_owner_unwatch(struct iommu_owner_watch *watch);
 void iommu_owner_watch_drained(struct iommu_owner_watch *watch);
 int iommu_owner_revoke(struct iommu_owner *owner);
 bool iommu_owner_revoked(struct iommu_owner *owner);
-int iommu_owner_forbid_tokens(struct iommu_owner *owner);
-void iommu_owner_allow_tokens(struct iommu_owner *owner);
+int iommu_owner_forbid_revoke(struct iommu_owner *owner);
+void iommu_owner_allow_revoke(struct iommu_owner *owner);
 
 void iommu_owner_register_provider(struct iommu_owner_provider *provider);
 void iommu_owner_unregister_provider(struct iommu_owner_provider *provider);
@@ -419,12 +417,6 @@ static inline int iommu_owner_unreserve_group(struct iommu_owner *owner,
 	return -ENODEV;
 }
 
-static inline int iommu_owner_quarantine_group(struct iommu_owner *owner,
-					       struct iommu_group *group)
-{
-	return -ENODEV;
-}
-
 static inline int iommu_owner_clear_quarantine(struct iommu_group *group)
 {
 	return -ENODEV;
@@ -469,12 +461,12 @@ static inline bool iommu_owner_revoked(struct iommu_owner *owner)
 	return false;
 }
 
-static inline int iommu_owner_forbid_tokens(struct iommu_owner *owner)
+static inline int iommu_owner_forbid_revoke(struct iommu_owner *owner)
 {
 	return 0;
 }
 
-static inline void iommu_owner_allow_tokens(struct iommu_owner *owner)
+static inline void iommu_owner_allow_revoke(struct iommu_owner *owner)
 {
 }
 

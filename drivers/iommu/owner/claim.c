@@ -162,8 +162,8 @@ static void claim_undo(struct iommu_group *group, struct iommu_owner *owner)
  * Make @owner the owner of @group, which is the kernel's, but for its state. @lender
  * is the device whose driver lends its own kernel use, or NULL.
  */
-static int claim_take(struct iommu_group *group, struct iommu_owner *owner,
-		      struct device *lender, bool claim)
+static int claim_first(struct iommu_group *group, struct iommu_owner *owner,
+		       struct device *lender, bool claim)
 {
 	struct iommu_ownership *own = &group->ownership;
 	int ret;
@@ -175,7 +175,7 @@ static int claim_take(struct iommu_group *group, struct iommu_owner *owner,
 	if (iommu_owner_conflicts(group, lender))
 		return -EBUSY;
 
-	ret = claim ? iommu_owner_may_take(group, owner) : 0;
+	ret = claim ? iommu_owner_may_acquire(group, owner) : 0;
 	if (ret)
 		return ret;
 	ret = __iommu_group_alloc_blocking_domain(group);
@@ -192,7 +192,7 @@ static int claim_take(struct iommu_group *group, struct iommu_owner *owner,
 	}
 
 	claim_set_owner(own, owner);
-	ret = claim ? iommu_owner_taken(group, owner) : 0;
+	ret = claim ? iommu_owner_acquired(group, owner) : 0;
 	if (ret)
 		claim_undo(group, owner);
 	return ret;
@@ -209,7 +209,7 @@ static int claim_acquire(struct iommu_group *group, struct iommu_owner *owner,
 	if (iommu_owner_revoked(owner))
 		ret = -ESTALE;
 	else if (own->owner != owner)
-		ret = claim_take(group, owner, lender, true);
+		ret = claim_first(group, owner, lender, true);
 	else if (own->state == IOMMU_OWNER_STATE_ENDING)
 		ret = -EBUSY;
 	else
@@ -247,7 +247,7 @@ static int claim_drop(struct iommu_owner_teardown *teardown,
 	} else {
 		iommu_owner_set_state(group, IOMMU_OWNER_STATE_RESERVED);
 		if (iommu_owner_block_dma(group)) {
-			own->quarantine = IOMMU_OWNER_QUARANTINE_DMA;
+			/* Tried again there */
 			iommu_owner_block_group(teardown, group);
 			return 0;
 		}
@@ -391,10 +391,10 @@ EXPORT_SYMBOL_GPL(iommu_owner_handover_device);
 
 /*
  * As iommu_owner_reserve_group(), but return 1 if @group had not been reserved
- * before, and -EPERM if it would have to be taken without @may_take.
+ * before, and -EPERM if it would have to be acquired without @may_acquire.
  */
 int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
-			bool may_take)
+			bool may_acquire)
 {
 	struct iommu_ownership *own = &group->ownership;
 	int ret;
@@ -406,7 +406,8 @@ int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
 	else if (own->owner == owner)
 		ret = own->state == IOMMU_OWNER_STATE_ENDING ? -EBUSY : 0;
 	else
-		ret = may_take ? claim_take(group, owner, NULL, false) : -EPERM;
+		ret = may_acquire ? claim_first(group, owner, NULL, false) :
+				    -EPERM;
 	if (!ret && !own->reserved) {
 		own->reserved = true;
 		ret = 1;
@@ -524,19 +525,8 @@ bool iommu_owner_group_viable(struct iommu_group *group,
 }
 EXPORT_SYMBOL_GPL(iommu_owner_group_viable);
 
-/**
- * iommu_owner_quarantine_group() - End an ownership without trust
- * @owner: The owner.
- * @group: The group; the caller has a reference.
- *
- * For an owner whose devices could not be quiesced. All its claims and its
- * reservation are gone afterwards, DMA is blocked and no driver binds until
- * iommu_owner_clear_quarantine().
- *
- * Context: May sleep. Takes the mutex of @group.
- * Return: 0; -ESTALE if the ownership has ended, or @owner has been revoked;
- * -EACCES if another owner has the group.
- */
+#if IS_ENABLED(CONFIG_KUNIT)
+/* End an ownership whose devices could not be quiesced, as the end finds them. */
 int iommu_owner_quarantine_group(struct iommu_owner *owner,
 				 struct iommu_group *group)
 {
@@ -552,7 +542,7 @@ int iommu_owner_quarantine_group(struct iommu_owner *owner,
 	} else if (own->owner != owner) {
 		ret = iommu_owner_revoked(owner) ? -ESTALE : -EACCES;
 	} else {
-		own->quarantine = IOMMU_OWNER_QUARANTINE_OWNER;
+		own->quarantine = IOMMU_OWNER_QUARANTINE_DEVICE;
 		iommu_owner_block_group(&teardown, group);
 	}
 	iommu_owner_unlock(group);
@@ -560,3 +550,4 @@ int iommu_owner_quarantine_group(struct iommu_owner *owner,
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quarantine_group);
+#endif

@@ -7,8 +7,9 @@
  * how many events it has missed: nothing is dropped silently, and what it reads
  * is in order. A token for one group passes over the events of the others.
  *
- * Waiting readers are woken by a work item, with no lock of the core held:
- * their number is theirs to choose.
+ * Waiting readers are woken by a work item, with no lock of the core held, and
+ * through a wait queue of their token: their number is theirs to choose, and no
+ * other token waits for it.
  */
 #include <kunit/visibility.h>
 #include <linux/cleanup.h>
@@ -17,6 +18,7 @@
 #include <linux/ktime.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
+#include <linux/rculist.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -38,17 +40,17 @@ struct event_slot {
 
 /**
  * struct iommu_owner_events - The ring of an owner
- * @wait: The readers that wait and poll.
- * @wake: Wakes them.
+ * @tokens: Those that read it; also read under RCU.
+ * @wake: Wakes their readers.
  * @lost_time: Time of the last event that was overwritten.
  * @slots: The last TOKEN_EVENTS events; that with number n is in slot
  *	n % TOKEN_EVENTS.
  *
  * It comes with the first token that may read it, and stays as long as the
- * owner. @lost_time and @slots are protected by the lock of the owner.
+ * owner. @tokens, @lost_time and @slots are protected by the lock of the owner.
  */
 struct iommu_owner_events {
-	wait_queue_head_t wait;
+	struct list_head tokens;
 	struct work_struct wake;
 	u64 lost_time;
 	struct event_slot slots[TOKEN_EVENTS];
@@ -58,12 +60,16 @@ static void event_wake_work(struct work_struct *work)
 {
 	struct iommu_owner_events *ring =
 		container_of(work, struct iommu_owner_events, wake);
+	struct iommu_owner_token *token;
 
-	wake_up_interruptible_all(&ring->wait);
+	guard(rcu)();
+	list_for_each_entry_rcu(token, &ring->tokens, reader)
+		if (waitqueue_active(&token->wait))
+			wake_up_interruptible_all(&token->wait);
 }
 
 /* Give @owner a ring, if it has none. */
-int iommu_owner_events_alloc(struct iommu_owner *owner)
+static int event_alloc_ring(struct iommu_owner *owner)
 {
 	struct iommu_owner_events *ring;
 
@@ -73,7 +79,7 @@ int iommu_owner_events_alloc(struct iommu_owner *owner)
 	ring = kvmalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 	if (!ring)
 		return -ENOMEM;
-	init_waitqueue_head(&ring->wait);
+	INIT_LIST_HEAD(&ring->tokens);
 	INIT_WORK(&ring->wake, event_wake_work);
 	ring->lost_time = 0;
 	for (unsigned int i = 0; i < TOKEN_EVENTS; i++)
@@ -87,6 +93,30 @@ int iommu_owner_events_alloc(struct iommu_owner *owner)
 	}
 	kvfree(ring);
 	return 0;
+}
+
+/*
+ * @token may read events of its owner from now on, until it is closed. It is
+ * freed after an RCU grace period then.
+ */
+int iommu_owner_events_open(struct iommu_owner_token *token)
+{
+	struct iommu_owner *owner = token->owner;
+	int ret;
+
+	ret = event_alloc_ring(owner);
+	if (ret)
+		return ret;
+	init_waitqueue_head(&token->wait);
+	guard(spinlock)(&owner->lock);
+	list_add_tail_rcu(&token->reader, &owner->ring->tokens);
+	return 0;
+}
+
+void iommu_owner_events_close(struct iommu_owner_token *token)
+{
+	guard(spinlock)(&token->owner->lock);
+	list_del_rcu(&token->reader);
 }
 
 /* The last reference to @owner is gone. */
@@ -106,10 +136,18 @@ static void event_free(struct iommu_owner *owner)
 static void event_wake(struct iommu_owner *owner)
 {
 	struct iommu_owner_events *ring = READ_ONCE(owner->ring);
+	struct iommu_owner_token *token;
 
-	/* Readers look under the lock of the owner after they began to wait */
-	if (ring && wq_has_sleeper(&ring->wait))
-		queue_work(system_unbound_wq, &ring->wake);
+	if (!ring)
+		return;
+	guard(rcu)();
+	list_for_each_entry_rcu(token, &ring->tokens, reader) {
+		/* Readers look under the lock of the owner after they began to wait */
+		if (wq_has_sleeper(&token->wait)) {
+			queue_work(system_unbound_wq, &ring->wake);
+			return;
+		}
+	}
 }
 
 static void event_describe_group(struct iommu_owner_event *event,
@@ -333,8 +371,7 @@ ssize_t iommu_owner_events_read(struct iommu_owner_token *token,
 			return ret;
 		if (!wait)
 			return -EAGAIN;
-		if (wait_event_interruptible(token->owner->ring->wait,
-					     event_readable(token)))
+		if (wait_event_interruptible(token->wait, event_readable(token)))
 			return -ERESTARTSYS;
 	}
 }
@@ -349,7 +386,7 @@ __poll_t iommu_owner_events_poll(struct iommu_owner_token *token,
 	if (!(token->rights & IOMMU_OWNER_RIGHT_INSPECT))
 		return EPOLLERR;
 
-	poll_wait(file, &owner->ring->wait, table);
+	poll_wait(file, &token->wait, table);
 	guard(spinlock)(&owner->lock);
 	if (event_count(token))
 		mask |= EPOLLIN | EPOLLRDNORM;

@@ -25,7 +25,6 @@ struct group_device;
  *	Tried again when a lease goes.
  * @IOMMU_OWNER_QUARANTINE_MEMORY: No memory for the default domain. Tried again.
  * @IOMMU_OWNER_QUARANTINE_DOMAIN: The default domain could not be attached.
- * @IOMMU_OWNER_QUARANTINE_OWNER: The owner has asked for it.
  */
 enum iommu_owner_quarantine {
 	IOMMU_OWNER_QUARANTINE_NONE,
@@ -37,7 +36,6 @@ enum iommu_owner_quarantine {
 	IOMMU_OWNER_QUARANTINE_LEASE,
 	IOMMU_OWNER_QUARANTINE_MEMORY,
 	IOMMU_OWNER_QUARANTINE_DOMAIN,
-	IOMMU_OWNER_QUARANTINE_OWNER,
 };
 
 /**

@@ -8,21 +8,24 @@
  *
  * The mutex does not order the binding of drivers that manage DMA themselves,
  * and it is inside the lock of the device, which does. So their names are read
- * afterwards, and the look is repeated if the group has changed meanwhile.
+ * afterwards, and the look is repeated if the group has changed meanwhile. The
+ * owner can change it without end: after some rounds the names are left out.
  */
 #include <linux/cleanup.h>
 #include <linux/device.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "token.h"
 
+#define INSPECT_ROUNDS	8
+
 /**
  * struct inspect_entry - A device of one group
  * @info: What user space gets.
- * @dev: The device, with a reference, if the name of its driver is missing.
+ * @dev: The device, if the name of its driver is read outside the mutex; with a
+ *	reference until then.
  */
 struct inspect_entry {
 	struct iommu_owner_device_info info;
@@ -31,6 +34,7 @@ struct inspect_entry {
 
 /**
  * struct inspect - Devices of one group, and where they go
+ * @owner: The owner of the token that asks.
  * @to: Array of user space.
  * @size: Size of its elements.
  * @room: Entries that fit there.
@@ -40,6 +44,7 @@ struct inspect_entry {
  * @used: Entries of that group, also those that did not fit into @entries.
  */
 struct inspect {
+	struct iommu_owner *owner;
 	u64 to;
 	u32 size;
 	u32 room;
@@ -116,6 +121,21 @@ static void inspect_name_drivers(struct inspect *inspect)
 	}
 }
 
+/* They may not be from the moment of the look. */
+static void inspect_drop_drivers(struct inspect *inspect)
+{
+	u32 used = min(inspect->used, inspect->fit);
+
+	for (u32 i = 0; i < used; i++) {
+		struct iommu_owner_device_info *info = &inspect->entries[i].info;
+
+		if (!inspect->entries[i].dev)
+			continue;
+		memset(info->driver, 0, sizeof(info->driver));
+		info->flags |= IOMMU_OWNER_DEVICE_LOCKED;
+	}
+}
+
 static u64 inspect_generation(struct iommu_group *group)
 {
 	guard(mutex)(&group->mutex);
@@ -146,6 +166,7 @@ static int inspect_group(struct inspect *inspect, struct iommu_group *group,
 			 void *data)
 {
 	u32 left = inspect->room - min(inspect->room, inspect->count);
+	unsigned int rounds = 0;
 	u64 generation;
 	u32 copied;
 	int ret;
@@ -165,8 +186,10 @@ static int inspect_group(struct inspect *inspect, struct iommu_group *group,
 		}
 		if (inspect_generation(group) == generation)
 			break;
-		if (fatal_signal_pending(current))
-			return -EINTR;
+		if (++rounds == INSPECT_ROUNDS) {
+			inspect_drop_drivers(inspect);
+			break;
+		}
 		cond_resched();
 	}
 
@@ -183,7 +206,10 @@ static int inspect_group(struct inspect *inspect, struct iommu_group *group,
 	return 0;
 }
 
-/* inspect_group(): the group itself, and its devices */
+/*
+ * inspect_group(): the group itself, and its devices. Its generation is 0 if the
+ * owner has lost it meanwhile.
+ */
 static void inspect_look(struct inspect *inspect, struct iommu_group *group,
 			 void *data)
 {
@@ -191,10 +217,14 @@ static void inspect_look(struct inspect *inspect, struct iommu_group *group,
 	struct iommu_owner_group_info *info = data;
 	struct group_device *gdev;
 
+	memset(info, 0, sizeof(*info));
+	if (own->owner != inspect->owner ||
+	    own->state == IOMMU_OWNER_STATE_ENDING)
+		return;
+
 	for_each_group_device(group, gdev)
 		inspect_add_device(inspect, group, gdev);
 
-	memset(info, 0, sizeof(*info));
 	info->generation = own->generation;
 	info->group = group->id;
 	info->state = iommu_owner_group_state(group);
@@ -239,6 +269,8 @@ static int inspect_groups(struct iommu_owner_token *token,
 		id = group->id;
 		ret = inspect_group(devices, group, inspect_look, &entry);
 		iommu_group_put(group);
+		if (!ret && !entry.generation)
+			continue;
 		if (!ret && info->nr_groups < room)
 			ret = iommu_owner_put_element(info->groups,
 						      info->nr_groups,
@@ -256,6 +288,7 @@ int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd)
 {
 	struct iommu_owner_get_info *info = cmd->buf;
 	struct inspect devices __free(inspect_entries) = {
+		.owner = cmd->token->owner,
 		.to = info->devices,
 		.size = info->device_size,
 		.room = info->nr_devices,
@@ -283,8 +316,7 @@ int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd)
 }
 
 /*
- * inspect_group(): what blocks a claim by the owner @data. A driver that does
- * is recorded under the mutex of the group, and stays for as long.
+ * inspect_group(): what blocks a claim by the owner. A driver that does is recorded under the mutex of the group, and stays for as long.
  */
 static void inspect_blockers(struct inspect *inspect, struct iommu_group *group,
 			     void *data)
@@ -292,7 +324,7 @@ static void inspect_blockers(struct inspect *inspect, struct iommu_group *group,
 	struct group_device *gdev;
 	struct inspect_entry *entry;
 
-	if (group->ownership.owner == data &&
+	if (group->ownership.owner == inspect->owner &&
 	    group->ownership.state != IOMMU_OWNER_STATE_ENDING)
 		return;
 	for_each_group_device(group, gdev) {
@@ -333,8 +365,7 @@ static int inspect_check(struct iommu_owner_token *token,
 			check->out_group = groups[i].group;
 			return ret;
 		}
-		ret = inspect_group(blockers, group, inspect_blockers,
-				    token->owner);
+		ret = inspect_group(blockers, group, inspect_blockers, NULL);
 		iommu_group_put(group);
 		if (ret)
 			return ret;
@@ -346,6 +377,7 @@ int iommu_owner_cmd_check(struct iommu_owner_cmd *cmd)
 {
 	struct iommu_owner_check *check = cmd->buf;
 	struct inspect blockers __free(inspect_entries) = {
+		.owner = cmd->token->owner,
 		.to = check->blockers,
 		.size = check->blocker_size,
 		.room = check->nr_blockers,

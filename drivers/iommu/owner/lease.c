@@ -168,7 +168,7 @@ int iommu_owner_isolation_lease(struct device *dev, u32 required,
 		lease->group = iommu_group_ref_get(group);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_isolation_lease);
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_isolation_lease);
 
 /* Leases end with the last device of @group. */
 static void lease_left(struct iommu_group *group, struct device *dev)
@@ -207,7 +207,8 @@ static bool lease_is_required(struct iommu_group *group)
 }
 
 /* What is missing with every owner is no reason to stop DMA. */
-static int lease_may_take(struct iommu_group *group, struct iommu_owner *owner)
+static int lease_may_acquire(struct iommu_group *group,
+			     struct iommu_owner *owner)
 {
 	u32 missing;
 
@@ -219,7 +220,7 @@ static int lease_may_take(struct iommu_group *group, struct iommu_owner *owner)
 		iommu_owner_report_not_isolated(group, owner, missing);
 		return -EPERM;
 	}
-	/* For lease_taken(), which need not ask again */
+	/* For lease_acquired(), which need not ask again */
 	group->ownership.lease.holder = owner->name;
 	return 0;
 }
@@ -236,7 +237,7 @@ static int lease_of_owner(struct iommu_group *group, struct iommu_owner *owner)
 }
 
 /* ATS is off now, and the lease keeps it so when the owner attaches. */
-static int lease_taken(struct iommu_group *group, struct iommu_owner *owner)
+static int lease_acquired(struct iommu_group *group, struct iommu_owner *owner)
 {
 	return group->ownership.lease.holder ? lease_of_owner(group, owner) : 0;
 }
@@ -484,8 +485,8 @@ int iommu_owner_set_unsafe_interrupts(bool *allow, bool value, const char *who)
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_set_unsafe_interrupts);
 
 static const struct iommu_owner_concept lease_concept = {
-	.may_take = lease_may_take,
-	.taken = lease_taken,
+	.may_acquire = lease_may_acquire,
+	.acquired = lease_acquired,
 	.use = lease_use,
 	.ended = lease_ended,
 	.may_return = lease_may_return,

@@ -86,38 +86,39 @@ bool iommu_owner_revoked(struct iommu_owner *owner)
 EXPORT_SYMBOL_GPL(iommu_owner_revoked);
 
 /**
- * iommu_owner_forbid_tokens() - An owner gets what cannot be taken back
+ * iommu_owner_forbid_revoke() - An owner gets what cannot be revoked
  * @owner: The owner; the caller has a reference.
  *
  * A revoke promises that nothing is left of the user. For what cannot keep that,
- * such as a device whose driver has no way to take it back, there must be no
- * token that revokes. iommu_owner_allow_tokens() undoes this.
+ * such as a device whose driver cannot revoke it, there must be no token with the
+ * right to revoke. iommu_owner_allow_revoke() undoes this.
  *
  * Context: Any.
- * Return: 0; -EOPNOTSUPP if user space has a token of @owner, or made @owner.
+ * Return: 0; -EOPNOTSUPP if there is such a token of @owner, or user space made
+ * @owner.
  */
-int iommu_owner_forbid_tokens(struct iommu_owner *owner)
+int iommu_owner_forbid_revoke(struct iommu_owner *owner)
 {
 	guard(spinlock)(&owner->lock);
-	if (owner->explicit || owner->tokens)
+	if (owner->explicit || owner->revokers)
 		return -EOPNOTSUPP;
 	owner->irrevocable++;
 	return 0;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_forbid_tokens);
+EXPORT_SYMBOL_GPL(iommu_owner_forbid_revoke);
 
 /**
- * iommu_owner_allow_tokens() - What could not be taken back is gone
- * @owner: The owner, after iommu_owner_forbid_tokens().
+ * iommu_owner_allow_revoke() - What could not be revoked is gone
+ * @owner: The owner, after iommu_owner_forbid_revoke().
  *
  * Context: Any.
  */
-void iommu_owner_allow_tokens(struct iommu_owner *owner)
+void iommu_owner_allow_revoke(struct iommu_owner *owner)
 {
 	guard(spinlock)(&owner->lock);
 	owner->irrevocable--;
 }
-EXPORT_SYMBOL_GPL(iommu_owner_allow_tokens);
+EXPORT_SYMBOL_GPL(iommu_owner_allow_revoke);
 
 /* The group of @owner with the lowest number over @after, with a reference */
 struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner, int after)

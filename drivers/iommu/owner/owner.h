@@ -30,8 +30,9 @@ struct iommu_owner_events;
  * @nr_watches: Number of @watches.
  * @nr_vms: Those of them that have a VM.
  * @tokens: Number of &struct iommu_owner_token.
- * @irrevocable: Number of things that it has and a revoke cannot take back: there
- *	are no tokens then.
+ * @revokers: Those of them that have the right to revoke.
+ * @irrevocable: Number of things that it has and that cannot be revoked: there
+ *	are no @revokers then.
  * @reservers: Number of tokens that have the right to reserve, and are open.
  * @events: Number of events in @ring so far.
  * @ring: What its tokens read; NULL before the first token that may. Also read
@@ -55,6 +56,7 @@ struct iommu_owner {
 	unsigned int nr_watches;
 	unsigned int nr_vms;
 	unsigned int tokens;
+	unsigned int revokers;
 	unsigned int irrevocable;
 	unsigned int reservers;
 	u64 events;
@@ -69,9 +71,9 @@ struct iommu_owner {
 /**
  * struct iommu_owner_concept - What plugs into the life of an ownership
  * @init: A group is allocated.
- * @may_take: May an owner claim a group that is the kernel's? DMA is not blocked
+ * @may_acquire: May an owner claim a group that is the kernel's? DMA is not blocked
  *	yet; an error refuses the claim.
- * @taken: The owner has claimed it, DMA is blocked. An error undoes the claim.
+ * @acquired: The owner has claimed it, DMA is blocked. An error undoes the claim.
  * @use: The owner claims a group once more, or user space gets access to one of
  *	its devices. An error refuses it.
  * @ended: The owner has gone, the default domain has not returned.
@@ -98,8 +100,8 @@ struct iommu_owner {
  */
 struct iommu_owner_concept {
 	void (*init)(struct iommu_group *group);
-	int (*may_take)(struct iommu_group *group, struct iommu_owner *owner);
-	int (*taken)(struct iommu_group *group, struct iommu_owner *owner);
+	int (*may_acquire)(struct iommu_group *group, struct iommu_owner *owner);
+	int (*acquired)(struct iommu_group *group, struct iommu_owner *owner);
 	int (*use)(struct iommu_group *group, struct iommu_owner *owner);
 	void (*ended)(struct iommu_group *group);
 	bool (*may_return)(struct iommu_group *group);
@@ -128,8 +130,8 @@ struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 
 /* state.c; the mutex of the group is held */
 void iommu_owner_add_concept(const struct iommu_owner_concept *concept);
-int iommu_owner_may_take(struct iommu_group *group, struct iommu_owner *owner);
-int iommu_owner_taken(struct iommu_group *group, struct iommu_owner *owner);
+int iommu_owner_may_acquire(struct iommu_group *group, struct iommu_owner *owner);
+int iommu_owner_acquired(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner);
 void iommu_owner_ended(struct iommu_group *group);
 bool iommu_owner_may_return(struct iommu_group *group);

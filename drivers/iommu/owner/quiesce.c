@@ -24,6 +24,9 @@
 #include <linux/pm_runtime.h>
 #include <linux/wait_bit.h>
 
+#ifdef CONFIG_PCI
+#include "../../pci/pci.h"
+#endif
 #include "quiesce.h"
 #include "report.h"
 
@@ -94,12 +97,11 @@ int iommu_owner_device_quiesced(struct device *dev)
 EXPORT_SYMBOL_GPL(iommu_owner_device_quiesced);
 
 #ifdef CONFIG_PCI
-static noinline int quiesce_reset(struct pci_dev *pdev, bool locked)
+static noinline int quiesce_reset(struct pci_dev *pdev)
 {
 	int ret;
 
-	ret = locked ? pci_reset_function_locked(pdev) :
-		       pci_try_reset_function(pdev);
+	ret = pci_reset_function_locked(pdev);
 	if (ret != -ENOTTY)
 		return ret;
 	/* There is no reset, or none after which the device answers */
@@ -107,7 +109,7 @@ static noinline int quiesce_reset(struct pci_dev *pdev, bool locked)
 }
 ALLOW_ERROR_INJECTION(quiesce_reset, ERRNO);
 
-static int quiesce_function(struct pci_dev *pdev, bool locked)
+static int quiesce_function(struct pci_dev *pdev)
 {
 	bool pending;
 	u16 command;
@@ -123,18 +125,19 @@ static int quiesce_function(struct pci_dev *pdev, bool locked)
 		return -EIO;
 
 	pending = !pci_wait_for_pending_transaction(pdev);
-	ret = quiesce_reset(pdev, locked);
+	ret = quiesce_reset(pdev);
 	if (!ret && pending && !pci_wait_for_pending_transaction(pdev))
 		ret = -EIO;
 	return ret;
 }
 
-static int quiesce_pci(struct device *dev, bool locked)
+static int quiesce_locked(struct device *dev)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
 	int ret;
 
-	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+	/* Its address may be that of another device, whose driver is bound */
+	if (!pci_dev_is_added(pdev))
 		return 0;
 
 	/* -EACCES: runtime PM is off, and the device in whatever state it is */
@@ -142,8 +145,25 @@ static int quiesce_pci(struct device *dev, bool locked)
 	if (ret < 0 && ret != -EACCES)
 		ret = -ENODEV;
 	else
-		ret = quiesce_function(pdev, locked);
+		ret = quiesce_function(pdev);
 	pm_runtime_put(dev);
+	return ret;
+}
+
+/* As long as the lock is held, the device is not removed. */
+static int quiesce_pci(struct device *dev, bool locked)
+{
+	struct pci_dev *pdev = to_pci_dev(dev);
+	int ret;
+
+	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+		return 0;
+	if (locked)
+		return quiesce_locked(dev);
+	if (!pci_dev_trylock(pdev))
+		return -EAGAIN;
+	ret = quiesce_locked(dev);
+	pci_dev_unlock(pdev);
 	return ret;
 }
 #else

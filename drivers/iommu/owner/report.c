@@ -71,7 +71,6 @@ static const char * const quarantine_names[] = {
 	[IOMMU_OWNER_QUARANTINE_LEASE]		= "a lease does not allow the default domain",
 	[IOMMU_OWNER_QUARANTINE_MEMORY]		= "no memory for the default domain",
 	[IOMMU_OWNER_QUARANTINE_DOMAIN]		= "the default domain cannot be attached",
-	[IOMMU_OWNER_QUARANTINE_OWNER]		= "the devices are not known to be quiesced",
 };
 
 void iommu_owner_report_quarantine(struct iommu_group *group)

@@ -7,6 +7,7 @@
  * Groups that are given up end together, after the lock is released.
  */
 #include <linux/cleanup.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "claim.h"
@@ -14,7 +15,7 @@
 #include "token.h"
 
 static int reserve_one(struct iommu_owner *owner,
-		       const struct iommu_owner_group_ref *ref, bool may_take)
+		       const struct iommu_owner_group_ref *ref, bool may_acquire)
 {
 	struct iommu_group *group;
 	int ret;
@@ -22,7 +23,7 @@ static int reserve_one(struct iommu_owner *owner,
 	ret = iommu_owner_find_group(ref, &group);
 	if (ret)
 		return ret;
-	ret = iommu_owner_reserve(owner, group, may_take);
+	ret = iommu_owner_reserve(owner, group, may_acquire);
 	iommu_group_put(group);
 	return ret;
 }
@@ -41,7 +42,7 @@ static struct iommu_group *reserve_find(struct iommu_owner *owner, u32 id)
 	return NULL;
 }
 
-static void unreserve_one(struct iommu_owner_teardown *teardown, u32 id)
+static void reserve_release_one(struct iommu_owner_teardown *teardown, u32 id)
 {
 	struct iommu_group *group = reserve_find(teardown->owner, id);
 
@@ -72,7 +73,7 @@ static int reserve_check(struct iommu_owner *owner,
 /* Keep in front of @groups, which has @count entries, those that are new. */
 static int reserve_all(struct iommu_owner_teardown *teardown,
 		       struct iommu_owner_group_ref *groups, u32 count,
-		       bool may_take, u32 *failed)
+		       bool may_acquire, u32 *failed)
 {
 	struct iommu_owner *owner = teardown->owner;
 	u32 fresh = 0;
@@ -81,7 +82,9 @@ static int reserve_all(struct iommu_owner_teardown *teardown,
 	lockdep_assert_held(&owner->reserve_lock);
 
 	for (u32 i = 0; i < count; i++) {
-		ret = reserve_one(owner, &groups[i], may_take);
+		/* Each may complete the end of an ownership first */
+		ret = fatal_signal_pending(current) ? -EINTR :
+		      reserve_one(owner, &groups[i], may_acquire);
 		if (ret < 0) {
 			*failed = groups[i].group;
 			break;
@@ -92,13 +95,14 @@ static int reserve_all(struct iommu_owner_teardown *teardown,
 	if (ret >= 0)
 		return 0;
 	while (fresh)
-		unreserve_one(teardown, groups[--fresh].group);
+		reserve_release_one(teardown, groups[--fresh].group);
 	return ret;
 }
 
-static int release_named(struct iommu_owner_teardown *teardown,
-			 const struct iommu_owner_group_ref *groups, u32 count,
-			 u32 *failed)
+static int
+reserve_release_named(struct iommu_owner_teardown *teardown,
+		      const struct iommu_owner_group_ref *groups, u32 count,
+		      u32 *failed)
 {
 	struct iommu_owner *owner = teardown->owner;
 	int ret;
@@ -113,11 +117,11 @@ static int release_named(struct iommu_owner_teardown *teardown,
 		}
 	}
 	for (u32 i = 0; i < count; i++)
-		unreserve_one(teardown, groups[i].group);
+		reserve_release_one(teardown, groups[i].group);
 	return 0;
 }
 
-static void unreserve_all(struct iommu_owner_teardown *teardown)
+static void reserve_release_all(struct iommu_owner_teardown *teardown)
 {
 	struct iommu_owner *owner = teardown->owner;
 	struct iommu_group *group;
@@ -132,7 +136,7 @@ static void unreserve_all(struct iommu_owner_teardown *teardown)
 	}
 }
 
-static bool has_reservers(struct iommu_owner *owner)
+static bool reserve_has_tokens(struct iommu_owner *owner)
 {
 	guard(spinlock)(&owner->lock);
 	return owner->reservers;
@@ -145,8 +149,8 @@ void iommu_owner_unreserve_all(struct iommu_owner *owner)
 
 	iommu_owner_init_teardown(&teardown, owner, IOMMU_OWNER_REASON_RELEASED);
 	scoped_guard(mutex, &owner->reserve_lock)
-		if (!has_reservers(owner))
-			unreserve_all(&teardown);
+		if (!reserve_has_tokens(owner))
+			reserve_release_all(&teardown);
 	iommu_owner_finish(&teardown);
 }
 
@@ -166,10 +170,12 @@ int iommu_owner_cmd_reserve(struct iommu_owner_cmd *cmd)
 		return ret;
 	iommu_owner_init_teardown(&teardown, token->owner,
 				  IOMMU_OWNER_REASON_RELEASED);
-	scoped_guard(mutex, &token->owner->reserve_lock)
-		ret = reserve_all(&teardown, groups, reserve->nr_groups,
-				  token->rights & IOMMU_OWNER_RIGHT_TAKE,
-				  &reserve->out_group);
+	if (mutex_lock_killable(&token->owner->reserve_lock))
+		return -EINTR;
+	ret = reserve_all(&teardown, groups, reserve->nr_groups,
+			  token->rights & IOMMU_OWNER_RIGHT_TAKE,
+			  &reserve->out_group);
+	mutex_unlock(&token->owner->reserve_lock);
 	iommu_owner_finish(&teardown);
 	if (!ret)
 		return 0;
@@ -191,8 +197,10 @@ int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd)
 	if (release->flags & IOMMU_OWNER_RELEASE_ALL) {
 		if (release->nr_groups || release->groups)
 			return -EINVAL;
-		scoped_guard(mutex, &owner->reserve_lock)
-			unreserve_all(&teardown);
+		if (mutex_lock_killable(&owner->reserve_lock))
+			return -EINTR;
+		reserve_release_all(&teardown);
+		mutex_unlock(&owner->reserve_lock);
 		iommu_owner_finish(&teardown);
 		return 0;
 	}
@@ -200,9 +208,11 @@ int iommu_owner_cmd_release(struct iommu_owner_cmd *cmd)
 				      release->nr_groups, release->group_size);
 	if (ret)
 		return ret;
-	scoped_guard(mutex, &owner->reserve_lock)
-		ret = release_named(&teardown, groups, release->nr_groups,
+	if (mutex_lock_killable(&owner->reserve_lock))
+		return -EINTR;
+	ret = reserve_release_named(&teardown, groups, release->nr_groups,
 				    &release->out_group);
+	mutex_unlock(&owner->reserve_lock);
 	iommu_owner_finish(&teardown);
 	if (!ret)
 		return 0;

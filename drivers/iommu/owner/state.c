@@ -91,26 +91,26 @@ void __init iommu_owner_add_concept(const struct iommu_owner_concept *concept)
 	}
 }
 
-int iommu_owner_may_take(struct iommu_group *group, struct iommu_owner *owner)
+int iommu_owner_may_acquire(struct iommu_group *group, struct iommu_owner *owner)
 {
 	const struct iommu_owner_concept *concept;
 	int ret;
 
-	for_each_concept(concept, may_take) {
-		ret = concept->may_take(group, owner);
+	for_each_concept(concept, may_acquire) {
+		ret = concept->may_acquire(group, owner);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
-int iommu_owner_taken(struct iommu_group *group, struct iommu_owner *owner)
+int iommu_owner_acquired(struct iommu_group *group, struct iommu_owner *owner)
 {
 	const struct iommu_owner_concept *concept;
 	int ret;
 
-	for_each_concept(concept, taken) {
-		ret = concept->taken(group, owner);
+	for_each_concept(concept, acquired) {
+		ret = concept->acquired(group, owner);
 		if (ret)
 			return ret;
 	}
@@ -202,23 +202,28 @@ void iommu_owner_freed(struct iommu_owner *owner)
 		concept->free(owner);
 }
 
+/*
+ * The first generation of a group. A number is used again when its group has
+ * gone: the generations of two groups differ.
+ */
+static u64 state_first_generation(void)
+{
+	static atomic64_t groups;
+
+	return (u64)atomic64_inc_return(&groups) << IOMMU_OWNER_GENERATION_BITS;
+}
+
 /**
  * iommu_owner_init_group() - Initialize the ownership of a new group
  * @group: The group.
- *
- * A number is used again when its group has gone: the generations of two groups
- * differ.
  *
  * Context: Any.
  */
 void iommu_owner_init_group(struct iommu_group *group)
 {
-	static atomic64_t groups;
-	struct iommu_ownership *own = &group->ownership;
 	const struct iommu_owner_concept *concept;
 
-	own->generation = (u64)atomic64_inc_return(&groups) <<
-			  IOMMU_OWNER_GENERATION_BITS;
+	group->ownership.generation = state_first_generation();
 	for_each_concept(concept, init)
 		concept->init(group);
 }
@@ -226,13 +231,13 @@ void iommu_owner_init_group(struct iommu_group *group)
 void iommu_owner_changed(struct iommu_group *group)
 {
 	const struct iommu_owner_concept *concept;
+	u64 *generation = &group->ownership.generation;
 
 	lockdep_assert_held(&group->mutex);
 
-	/* Above these bits is the number of the group: it stays */
-	if ((group->ownership.generation + 1) &
-	    GENMASK_ULL(IOMMU_OWNER_GENERATION_BITS - 1, 0))
-		group->ownership.generation++;
+	/* After too many changes it counts as another group */
+	if (!(++*generation & GENMASK_ULL(IOMMU_OWNER_GENERATION_BITS - 1, 0)))
+		*generation = state_first_generation();
 	if (!trace_iommu_owner_isolation_enabled())
 		return;
 	for_each_concept(concept, changed)

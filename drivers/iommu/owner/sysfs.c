@@ -77,9 +77,9 @@ static int __init sysfs_owner_init(void)
 core_initcall(sysfs_owner_init);
 
 /* One snapshot, printed by @emit */
-static ssize_t sysfs_show(struct iommu_group *group, char *buf,
-			  ssize_t (*emit)(const struct iommu_owner_info *info,
-					  char *buf))
+static ssize_t attr_show(struct iommu_group *group, char *buf,
+			 ssize_t (*emit)(const struct iommu_owner_info *info,
+					 char *buf))
 {
 	struct iommu_owner_info info;
 	ssize_t ret;
@@ -91,23 +91,24 @@ static ssize_t sysfs_show(struct iommu_group *group, char *buf,
 	return ret;
 }
 
-static ssize_t state_emit(const struct iommu_owner_info *info, char *buf)
+static ssize_t attr_emit_state(const struct iommu_owner_info *info, char *buf)
 {
 	return sysfs_emit(buf, "%s\n", iommu_owner_state_name(info->state));
 }
 
-static ssize_t holder_emit(const struct iommu_owner_info *info, char *buf)
+static ssize_t attr_emit_holder(const struct iommu_owner_info *info, char *buf)
 {
 	return sysfs_emit(buf, "%d %s %s\n", info->pid, info->name,
 			  *info->comm ? info->comm : "-");
 }
 
-static ssize_t generation_emit(const struct iommu_owner_info *info, char *buf)
+static ssize_t attr_emit_generation(const struct iommu_owner_info *info,
+				    char *buf)
 {
 	return sysfs_emit(buf, "%llu\n", info->generation);
 }
 
-static ssize_t blockers_emit(const struct iommu_owner_info *info, char *buf)
+static ssize_t attr_emit_blockers(const struct iommu_owner_info *info, char *buf)
 {
 	ssize_t len = 0;
 
@@ -119,30 +120,31 @@ static ssize_t blockers_emit(const struct iommu_owner_info *info, char *buf)
 }
 
 #define OWNER_ATTR(_name, _mode)						\
-static ssize_t _name##_show(struct iommu_group *group, char *buf)	\
+static ssize_t attr_show_##_name(struct iommu_group *group, char *buf)	\
 {									\
-	return sysfs_show(group, buf, _name##_emit);				\
+	return attr_show(group, buf, attr_emit_##_name);			\
 }									\
 static struct iommu_group_attribute owner_attr_##_name =		\
-	__ATTR(_name, _mode, _name##_show, NULL)
+	__ATTR(_name, _mode, attr_show_##_name, NULL)
 
 OWNER_ATTR(state, 0444);
 OWNER_ATTR(holder, 0400);
 OWNER_ATTR(generation, 0444);
 OWNER_ATTR(blockers, 0444);
 
-static ssize_t quarantine_emit(const struct iommu_owner_info *info, char *buf)
+static ssize_t attr_emit_quarantine(const struct iommu_owner_info *info,
+				    char *buf)
 {
 	return sysfs_emit(buf, "%s\n", info->quarantine ?: "");
 }
 
-static ssize_t quarantine_show(struct iommu_group *group, char *buf)
+static ssize_t attr_show_quarantine(struct iommu_group *group, char *buf)
 {
-	return sysfs_show(group, buf, quarantine_emit);
+	return attr_show(group, buf, attr_emit_quarantine);
 }
 
-static ssize_t quarantine_store(struct iommu_group *group, const char *buf,
-				size_t count)
+static ssize_t attr_store_quarantine(struct iommu_group *group,
+				     const char *buf, size_t count)
 {
 	int ret;
 
@@ -153,9 +155,9 @@ static ssize_t quarantine_store(struct iommu_group *group, const char *buf,
 }
 
 static struct iommu_group_attribute owner_attr_quarantine =
-	__ATTR(quarantine, 0644, quarantine_show, quarantine_store);
+	__ATTR(quarantine, 0644, attr_show_quarantine, attr_store_quarantine);
 
-static ssize_t isolation_show(struct iommu_group *group, char *buf)
+static ssize_t attr_show_isolation(struct iommu_group *group, char *buf)
 {
 	char held[IOMMU_OWNER_ISO_NAMES], missing[IOMMU_OWNER_ISO_NAMES];
 	struct iommu_owner_isolation_report report;
@@ -168,7 +170,7 @@ static ssize_t isolation_show(struct iommu_group *group, char *buf)
 }
 
 static struct iommu_group_attribute owner_attr_isolation =
-	__ATTR(isolation, 0444, isolation_show, NULL);
+	__ATTR(isolation, 0444, attr_show_isolation, NULL);
 
 static struct attribute *owner_attrs[] = {
 	&owner_attr_state.attr,

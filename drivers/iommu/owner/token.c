@@ -27,16 +27,18 @@
 #include "token.h"
 
 /* Tokens for one group leave room: that to revoke the owner can still be made. */
-static int token_count(struct iommu_owner *owner, bool one_group)
+static int token_count(struct iommu_owner *owner, u32 rights, bool one_group)
 {
 	unsigned int max = IOMMU_OWNER_TOKENS_MAX / (one_group ? 2 : 1);
+	bool revokes = rights & IOMMU_OWNER_RIGHT_REVOKE;
 
 	guard(spinlock)(&owner->lock);
-	if (owner->irrevocable)
+	if (revokes && owner->irrevocable)
 		return -EOPNOTSUPP;
 	if (owner->tokens >= max)
 		return -ENOSPC;
 	owner->tokens++;
+	owner->revokers += revokes;
 	return 0;
 }
 
@@ -54,18 +56,21 @@ struct iommu_owner_token *iommu_owner_token_alloc(struct iommu_owner *owner,
 	token = kzalloc(sizeof(*token), GFP_KERNEL_ACCOUNT);
 	if (!token)
 		return ERR_PTR(-ENOMEM);
-	if (rights & IOMMU_OWNER_RIGHT_INSPECT) {
-		ret = iommu_owner_events_alloc(owner);
-		if (ret)
-			return ERR_PTR(ret);
-	}
-	ret = token_count(owner, only->generation);
+	ret = token_count(owner, rights, only->generation);
 	if (ret)
 		return ERR_PTR(ret);
 	token->rights = rights;
 	mutex_init(&token->read_lock);
+	INIT_LIST_HEAD(&token->reader);
 	token->owner = iommu_owner_get(owner);
 	token->only = *only;
+	if (rights & IOMMU_OWNER_RIGHT_INSPECT) {
+		ret = iommu_owner_events_open(token);
+		if (ret) {
+			iommu_owner_token_close(no_free_ptr(token));
+			return ERR_PTR(ret);
+		}
+	}
 	return no_free_ptr(token);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_alloc);
@@ -89,17 +94,19 @@ static bool token_uncount(struct iommu_owner_token *token)
 
 	guard(spinlock)(&owner->lock);
 	owner->tokens--;
+	owner->revokers -= !!(token->rights & IOMMU_OWNER_RIGHT_REVOKE);
 	return token->opened && (token->rights & IOMMU_OWNER_RIGHT_RESERVE) &&
 	       !--owner->reservers;
 }
 
 void iommu_owner_token_close(struct iommu_owner_token *token)
 {
+	iommu_owner_events_close(token);
 	if (token_uncount(token))
 		iommu_owner_unreserve_all(token->owner);
 	iommu_owner_put(token->owner);
 	mutex_destroy(&token->read_lock);
-	kfree(token);
+	kfree_rcu(token, rcu);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_close);
 
@@ -235,8 +242,8 @@ static int token_file_group(struct file *file,
  * Return: 0; -ENOTTY without CONFIG_IOMMU_OWNER_TOKEN; -EBADFD if @file does not
  * stand for an owner; -ENODEV if it has none yet, or its device is gone; -ESTALE
  * if its owner has been revoked; -EPERM if it does not have all the rights; -EINVAL for a short
- * structure or no right at all; -EOPNOTSUPP for an unknown flag or right, or if
- * the owner has something that a revoke cannot take back; -E2BIG for an unknown
+ * structure or no right at all; -EOPNOTSUPP for an unknown flag or right, or for
+ * the right to revoke if the owner has something that cannot be revoked; -E2BIG for an unknown
  * field that is not zero; -ENOSPC if the owner has too many
  * tokens; -EFAULT; -EMFILE, -ENFILE; -ENOMEM.
  */
@@ -276,7 +283,7 @@ int iommu_owner_token_from_file_ioctl(struct file *file, void __user *arg)
 }
 EXPORT_SYMBOL_GPL(iommu_owner_token_from_file_ioctl);
 
-static int cmd_dup(struct iommu_owner_cmd *cmd)
+static int token_dup(struct iommu_owner_cmd *cmd)
 {
 	struct iommu_owner_dup *dup = cmd->buf;
 	int ret;
@@ -292,7 +299,7 @@ static int cmd_dup(struct iommu_owner_cmd *cmd)
 			     &cmd->token->only, dup->rights, &dup->out_fd);
 }
 
-static int cmd_revoke(struct iommu_owner_cmd *cmd)
+static int token_revoke(struct iommu_owner_cmd *cmd)
 {
 	struct iommu_owner_revoke *revoke = cmd->buf;
 
@@ -301,7 +308,7 @@ static int cmd_revoke(struct iommu_owner_cmd *cmd)
 	return iommu_owner_revoke(cmd->token->owner);
 }
 
-static int cmd_use(struct iommu_owner_cmd *cmd)
+static int token_use(struct iommu_owner_cmd *cmd)
 {
 	const struct iommu_owner_provider *provider;
 	struct iommu_owner_use *use = cmd->buf;
@@ -364,7 +371,7 @@ static const struct token_op token_ops[] = {
 		TOKEN_OP(IOMMU_OWNER_GET_INFO, iommu_owner_cmd_get_info,
 			 struct iommu_owner_get_info, out_name, INSPECT, true),
 	[IOMMU_OWNER_CMD_DUP] =
-		TOKEN_OP(IOMMU_OWNER_DUP, cmd_dup, struct iommu_owner_dup,
+		TOKEN_OP(IOMMU_OWNER_DUP, token_dup, struct iommu_owner_dup,
 			 out_fd, GRANT, false),
 	[IOMMU_OWNER_CMD_CHECK] =
 		TOKEN_OP(IOMMU_OWNER_CHECK, iommu_owner_cmd_check,
@@ -378,10 +385,10 @@ static const struct token_op token_ops[] = {
 			 struct iommu_owner_release, __reserved, RESERVE,
 			 false),
 	[IOMMU_OWNER_CMD_REVOKE] =
-		TOKEN_OP(IOMMU_OWNER_REVOKE, cmd_revoke,
+		TOKEN_OP(IOMMU_OWNER_REVOKE, token_revoke,
 			 struct iommu_owner_revoke, flags, REVOKE, true),
 	[IOMMU_OWNER_CMD_USE] =
-		TOKEN_OP(IOMMU_OWNER_USE, cmd_use, struct iommu_owner_use,
+		TOKEN_OP(IOMMU_OWNER_USE, token_use, struct iommu_owner_use,
 			 __reserved, CLAIM, false),
 };
 
@@ -445,7 +452,7 @@ static void token_unwatch(struct file *file, struct iommu_owner_watch *watch)
 	iommu_group_put(watch->group);
 }
 
-static int is_incoherent(struct device *dev, void *data)
+static int token_is_incoherent(struct device *dev, void *data)
 {
 	return !device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
 }
@@ -459,7 +466,7 @@ static bool token_enforced_coherent(struct file *file)
 	while ((group = iommu_owner_token_next_group(token, id))) {
 		id = group->id;
 		incoherent = iommu_group_for_each_dev(group, NULL,
-						      is_incoherent);
+						      token_is_incoherent);
 		iommu_group_put(group);
 		if (incoherent)
 			return false;
@@ -563,8 +570,8 @@ VISIBLE_IF_KUNIT int iommu_owner_query_ioctl(void __user *arg)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_query_ioctl);
 
-static long create_fops_ioctl(struct file *file, unsigned int nr,
-			      unsigned long arg)
+static long token_create_ioctl(struct file *file, unsigned int nr,
+			       unsigned long arg)
 {
 	switch (nr) {
 	case IOMMU_OWNER_CREATE:
@@ -579,7 +586,7 @@ static long create_fops_ioctl(struct file *file, unsigned int nr,
 static const struct file_operations create_fops = {
 	.owner = THIS_MODULE,
 	.open = nonseekable_open,
-	.unlocked_ioctl = create_fops_ioctl,
+	.unlocked_ioctl = token_create_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
 

@@ -24,6 +24,9 @@
  *	generation 0 all of them. No reference: the group may go.
  * @rights: IOMMU_OWNER_RIGHT_*; never change.
  * @opened: User space has the file. Protected by the lock of the owner.
+ * @reader: In the list of the ring, if the token may read events.
+ * @wait: Its readers that wait and poll.
+ * @rcu: Frees it.
  * @read_lock: Makes the records of one read() follow each other.
  * @next: Number of the event that is to be read next. Protected by the lock of
  *	the owner; with @read_lock held as well it moves past an event that the
@@ -34,6 +37,9 @@ struct iommu_owner_token {
 	struct iommu_owner_group_ref only;
 	u32 rights;
 	bool opened;
+	struct list_head reader;
+	wait_queue_head_t wait;
+	struct rcu_head rcu;
 	struct mutex read_lock;	/* of readers of records */
 	u64 next;
 };
@@ -95,7 +101,8 @@ int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd);
 int iommu_owner_cmd_check(struct iommu_owner_cmd *cmd);
 
 /* event.c */
-int iommu_owner_events_alloc(struct iommu_owner *owner);
+int iommu_owner_events_open(struct iommu_owner_token *token);
+void iommu_owner_events_close(struct iommu_owner_token *token);
 ssize_t iommu_owner_events_read(struct iommu_owner_token *token,
 				char __user *buf, size_t size, bool wait);
 __poll_t iommu_owner_events_poll(struct iommu_owner_token *token,

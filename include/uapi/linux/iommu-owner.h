@@ -124,7 +124,7 @@ enum iommu_owner_state {
  * enum iommu_owner_reason - Why an ownership has ended
  * @IOMMU_OWNER_REASON_RELEASED: The last claim was released, or the reservation given
  *	up: close, exit and death of a process, unbind of its driver.
- * @IOMMU_OWNER_REASON_REVOKED: The group was taken back.
+ * @IOMMU_OWNER_REASON_REVOKED: The owner was revoked.
  * @IOMMU_OWNER_REASON_REMOVED: The last device of the group is gone.
  */
 enum iommu_owner_reason {
@@ -206,8 +206,9 @@ struct iommu_owner_create {
  * device alone: it shows no other group of the owner and no event of one.
  *
  * Return: 0; EPERM if @rights has more than that; ENODEV if the file has no
- * owner yet, or its device is gone; EBADFD if it never has one; EOPNOTSUPP if it
- * has something that could not be revoked; ENOSPC if the owner has
+ * owner yet, or its device is gone; EBADFD if it never has one; EOPNOTSUPP also
+ * for a file without an owner (mediated, no IOMMU), and for REVOKE if the owner
+ * has something that cannot be revoked; ENOSPC if the owner has
  * IOMMU_OWNER_TOKENS_MAX tokens, or half as many and the file is that of a device;
  * EMFILE or ENFILE if there are too many open files.
  */
@@ -307,7 +308,7 @@ struct iommu_owner_device_info {
  * for one group shows, and counts, that group only.
  *
  * Return: 0; EMSGSIZE if there is more than room: everything but what did not
- * fit has been written; EINTR if the process was killed.
+ * fit has been written.
  */
 struct iommu_owner_get_info {
 	__u32 size;
@@ -413,8 +414,8 @@ struct iommu_owner_check {
  * Return: 0; EPERM also if the owner does not have a group and the token does
  * not have TAKE; EBUSY if a driver or another owner has a group, or its last
  * ownership has not ended yet; ENODEV if there is no such group; ESTALE also if
- * the number belongs to another group now; EIO or another error of the IOMMU
- * driver if it cannot block DMA.
+ * the number belongs to another group now; EINTR if the caller was killed; EIO or
+ * another error of the IOMMU driver if it cannot block DMA.
  */
 struct iommu_owner_reserve {
 	__u32 size;
@@ -444,7 +445,8 @@ struct iommu_owner_reserve {
  * until the last of them is released, the others are given up at once.
  *
  * Return: 0; ENOENT if the owner has not reserved one of the groups; ESTALE
- * also if it has reserved another group of that number.
+ * also if it has reserved another group of that number; EINTR if the caller was
+ * killed.
  */
 struct iommu_owner_release {
 	__u32 size;
@@ -492,7 +494,8 @@ struct iommu_owner_revoke {
  * rights of the token. The token may be closed then.
  *
  * Return: 0; EBADF if @fd is not open; EBADFD if it does not stand for an owner;
- * EOPNOTSUPP if its owner cannot be set; EBUSY if it has claimed.
+ * EOPNOTSUPP if its owner cannot be set; EBUSY if it has claimed; EINTR if a
+ * signal came while an operation of the file ran.
  */
 struct iommu_owner_use {
 	__u32 size;

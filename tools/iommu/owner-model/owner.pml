@@ -192,7 +192,7 @@ end:	do
 		fi;
 		atomic { late = 0; revoking = 0 }
 #ifdef PROGRESS
-	/* quarantine_group: one group, and the owner is not revoked */
+	/* A release ends one group, and the owner is not revoked */
 	:: atomic {
 		OWNED(0) -> block(0, set)
 	   };

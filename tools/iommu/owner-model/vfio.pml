@@ -2,9 +2,9 @@
 /*
  * Files and operations: what VFIO does on top of the owner core
  *
- * A device is open for one owner and has one watch. An open of a device, its
- * close and the callback of the watch hold the lock of the device; operations
- * do not.
+ * A device is open for one owner and has one watch. An open of a device and its
+ * close hold the lock of the device; operations and the callback of the watch do
+ * not.
  */
 
 typedef vfio_t {
@@ -161,7 +161,53 @@ inline unwatch(d)
 			 !vfio[FDEV(f)].revoked)
 #endif
 
-/* Claim, watch, and only then ask whether the group is still the owner's. */
+#ifdef WATCH_FIRST
+/* iommufd: the first open of a device watches the owner, and then claims. */
+inline first_open(f, d, o, ok, set)
+{
+	atomic {
+		ok = !owner[o].revoked;
+		if
+		:: ok ->
+			vfio[d].watched = 1;
+			vfio[d].owner = o
+		:: else			/* -ESTALE */
+		fi
+	};
+	if
+	:: ok ->
+		atomic { claim(GROUP(d), o, ok) };
+		if
+		:: ok ->
+			atomic {
+				vfio[d].open = 1;
+				/* iommu_owner_device_used() */
+				ok = (group[GROUP(d)].state == USER &&
+				      group[GROUP(d)].owner == o);
+				if
+				:: ok ->
+					file[f].open = 1;
+					file[f].own = o
+				:: else
+				fi
+			};
+			if
+			:: !ok ->
+				close_device(d);
+				unwatch(d);
+				atomic { release(GROUP(d), o, set) }
+			:: else
+			fi
+		:: else -> unwatch(d)
+		fi
+	:: else
+	fi
+}
+#else
+/*
+ * A container has claimed before: watch, and only then ask whether the group is
+ * still the owner's.
+ */
 inline first_open(f, d, o, ok, set)
 {
 	atomic { claim(GROUP(d), o, ok) };
@@ -203,6 +249,7 @@ inline first_open(f, d, o, ok, set)
 	:: else
 	fi
 }
+#endif
 
 inline open_file(f, d, o, ok, set)
 {

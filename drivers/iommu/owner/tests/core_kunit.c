@@ -330,7 +330,7 @@ static void compatible_driver_has_its_turn(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_bound(nic, mdev));
 }
 
-static void refusal_of_all_drivers_is_told(struct kunit *test)
+static void refusal_of_all_drivers_is_logged(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
@@ -422,7 +422,7 @@ static struct kunit_case claim_cases[] = {
 	KUNIT_CASE(no_memory_refuses_claim),
 	KUNIT_CASE(probe_is_refused),
 	KUNIT_CASE(compatible_driver_has_its_turn),
-	KUNIT_CASE(refusal_of_all_drivers_is_told),
+	KUNIT_CASE(refusal_of_all_drivers_is_logged),
 	KUNIT_CASE(handover_lends_and_gets_back),
 	KUNIT_CASE(handover_needs_a_device_alone),
 	KUNIT_CASE(driver_may_leave_during_handover),
@@ -569,7 +569,7 @@ static void new_device_of_quarantine_is_blocked(struct kunit *test)
 }
 
 /* Neither the owner's domain nor the blocking one: the end says so, or mends it. */
-static void new_device_that_cannot_be_blocked(struct kunit *test)
+static void late_device_is_not_blocked(struct kunit *test, bool direct)
 {
 	struct mock_device *first = mock_device(test, NULL);
 	struct iommu_domain *domain = mock_paging_domain(test, first);
@@ -585,8 +585,9 @@ static void new_device_that_cannot_be_blocked(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, 0,
 				iommu_owner_attach_group(owner, domain, group));
 		late = mock_device_alloc(test, group, 0);
-		/* The domain of the owner, and the blocking one */
-		mock_fail_attach(late, MOCK_ANY, failures + 1);
+		late->direct = direct;
+		/* The domain of the owner, if it is tried, and the blocking one */
+		mock_fail_attach(late, MOCK_ANY, failures + !direct);
 		KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
 		KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_reach(late));
 
@@ -598,6 +599,16 @@ static void new_device_that_cannot_be_blocked(struct kunit *test)
 		mock_device_del(late);
 	}
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
+}
+
+static void new_device_that_cannot_be_blocked(struct kunit *test)
+{
+	late_device_is_not_blocked(test, false);
+}
+
+static void direct_device_that_cannot_be_blocked(struct kunit *test)
+{
+	late_device_is_not_blocked(test, true);
 }
 
 /* Without a record the device is in no group, and its DMA is not the owner's. */
@@ -725,6 +736,7 @@ static struct kunit_case hotplug_cases[] = {
 	KUNIT_CASE(new_device_with_direct_mapping),
 	KUNIT_CASE(new_device_of_quarantine_is_blocked),
 	KUNIT_CASE(new_device_that_cannot_be_blocked),
+	KUNIT_CASE(direct_device_that_cannot_be_blocked),
 	KUNIT_CASE(new_device_without_memory),
 	KUNIT_CASE(last_device_ends_the_ownership),
 	KUNIT_CASE(end_by_removal_is_stale),

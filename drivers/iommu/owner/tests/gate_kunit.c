@@ -5,7 +5,7 @@
 #include <kunit/test.h>
 #include <linux/pci-gate.h>
 
-#define TELL	1
+#define REPORT	1
 
 static const struct cell {
 	bool gated;
@@ -21,7 +21,7 @@ static const struct cell {
 	{ false, PCI_GATE_LOG, true, 0 },
 	{ false, PCI_GATE_OFF, true, 0 },
 	{ true, PCI_GATE_ENFORCE, false, -EBUSY },
-	{ true, PCI_GATE_LOG, false, TELL },
+	{ true, PCI_GATE_LOG, false, REPORT },
 	{ true, PCI_GATE_OFF, false, 0 },
 	{ true, PCI_GATE_ENFORCE, true, -EPERM },
 	{ true, PCI_GATE_LOG, true, -EPERM },

@@ -80,7 +80,7 @@ static struct iommu_owner_lease *lease_new(struct kunit *test)
 	return lease;
 }
 
-static struct iommu_owner_lease *take(struct kunit *test,
+static struct iommu_owner_lease *lease_get(struct kunit *test,
 				      struct mock_device *mdev, u32 required)
 {
 	struct iommu_owner_lease *lease = lease_new(test);
@@ -108,7 +108,7 @@ static void refusal_names_the_holder(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev = isolated_device(test);
 
-	take(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(NO_SIBLING));
+	lease_get(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(NO_SIBLING));
 	mock_listen(test,
 		    "the probe of a driver refused: a lease of tdx requires no-sibling");
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
@@ -173,8 +173,8 @@ static void leases_add_up(struct kunit *test)
 	struct mock_device *mdev = isolated_device(test);
 	struct iommu_owner_lease *first, *second;
 
-	first = take(test, mdev, BIT_OF(NO_SIBLING));
-	second = take(test, mdev, BIT_OF(NO_SIBLING) | BIT_OF(STRICT));
+	first = lease_get(test, mdev, BIT_OF(NO_SIBLING));
+	second = lease_get(test, mdev, BIT_OF(NO_SIBLING) | BIT_OF(STRICT));
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
 	iommu_owner_isolation_put(second);
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
@@ -194,7 +194,7 @@ static void identity_is_kept_out(struct kunit *test)
 	struct iommu_owner_lease *lease;
 
 	identity = domain_of_type(test, mdev, IOMMU_DOMAIN_IDENTITY);
-	lease = take(test, mdev, BIT_OF(TRANSLATED));
+	lease = lease_get(test, mdev, BIT_OF(TRANSLATED));
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			iommu_attach_group(identity, mdev->group));
 	KUNIT_EXPECT_FALSE(test, mock_reaches(mdev, identity));
@@ -209,7 +209,7 @@ static void identity_is_kept_out(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
 
 	iommu_owner_isolation_put(lease);
-	lease = take(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(TRANSLATED));
+	lease = lease_get(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(TRANSLATED));
 	KUNIT_EXPECT_EQ(test, 8, store_type(test, mdev->group, "identity"));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 }
@@ -222,7 +222,7 @@ static void lazy_invalidation_is_kept_out(struct kunit *test)
 	struct iommu_owner_lease *lease;
 
 	lazy = domain_of_type(test, mdev, IOMMU_DOMAIN_DMA_FQ);
-	lease = take(test, mdev, BIT_OF(STRICT));
+	lease = lease_get(test, mdev, BIT_OF(STRICT));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_attach_group(lazy, mdev->group));
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			store_type(test, mdev->group, "DMA-FQ"));
@@ -234,7 +234,7 @@ static void lazy_invalidation_is_kept_out(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 
 	iommu_owner_isolation_put(lease);
-	take(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(STRICT));
+	lease_get(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(STRICT));
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_attach_group(a, lazy, mdev->group));
 	KUNIT_ASSERT_EQ(test, 0,
@@ -246,7 +246,7 @@ static void flush_queue_is_kept_out(struct kunit *test)
 {
 	struct mock_device *mdev = isolated_device(test);
 	struct iommu_domain *domain = mdev->group->default_domain;
-	struct iommu_owner_lease *lease = take(test, mdev, BIT_OF(STRICT));
+	struct iommu_owner_lease *lease = lease_get(test, mdev, BIT_OF(STRICT));
 
 	domain->type = IOMMU_DOMAIN_DMA;
 	KUNIT_EXPECT_EQ(test, -EBUSY,
@@ -264,7 +264,7 @@ static void pasid_of_the_kernel_is_kept_out(struct kunit *test)
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 	struct iommu_owner_lease *lease;
 
-	lease = take(test, mdev, BIT_OF(NO_FOREIGN_PASID));
+	lease = lease_get(test, mdev, BIT_OF(NO_FOREIGN_PASID));
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			iommu_attach_device_pasid(domain, &mdev->dev, 1, NULL));
 	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(mdev, 1));
@@ -290,7 +290,7 @@ static void probe_is_repeated_when_put(struct kunit *test)
 
 	mock_set_parameter(test, "reprobe", "1");
 	mdev->match = true;
-	lease = take(test, mdev, BIT_OF(NO_SIBLING));
+	lease = lease_get(test, mdev, BIT_OF(NO_SIBLING));
 	KUNIT_EXPECT_NE(test, 1, device_attach(&mdev->dev));
 	KUNIT_EXPECT_FALSE(test, mock_bound(nic, mdev));
 	iommu_owner_isolation_put(lease);
@@ -306,7 +306,7 @@ static void late_device_is_blocked(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev = isolated_device(test);
-	struct iommu_owner_lease *lease = take(test, mdev, BIT_OF(ACS));
+	struct iommu_owner_lease *lease = lease_get(test, mdev, BIT_OF(ACS));
 	struct mock_device *late = mock_device_alloc(test, mdev->group, 0);
 	struct mock_device *good;
 
@@ -340,7 +340,7 @@ static void late_device_of_an_owner(struct kunit *test)
 	struct mock_device *late;
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
-	lease = take(test, mdev, BIT_OF(SNOOP) | BIT_OF(ISOLATED_MSI));
+	lease = lease_get(test, mdev, BIT_OF(SNOOP) | BIT_OF(ISOLATED_MSI));
 	late = mock_device_alloc(test, group, ilog2(MOCK_PASIDS));
 	late->incoherent = true;
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
@@ -360,7 +360,7 @@ static void late_device_of_an_owner(struct kunit *test)
 							1));
 
 	/* Another lease still needs what it lacks */
-	take(test, mdev, BIT_OF(SNOOP));
+	lease_get(test, mdev, BIT_OF(SNOOP));
 	iommu_owner_isolation_put(lease);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
 
@@ -377,7 +377,7 @@ static void lease_ends_with_the_last_device(struct kunit *test)
 	struct iommu_owner_lease *lease;
 	struct mock_device *next;
 
-	lease = take(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(NO_SIBLING));
+	lease = lease_get(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(NO_SIBLING));
 	mock_device_del(mdev);
 	mock_default_type(IOMMU_DOMAIN_IDENTITY);
 	next = mock_device(test, mdev->group);
@@ -406,8 +406,8 @@ static void end_waits_for_the_lease(struct kunit *test)
 	struct iommu_owner_lease *lease, *other;
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
-	lease = take(test, mdev, BIT_OF(TRANSLATED));
-	other = take(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(ACS));
+	lease = lease_get(test, mdev, BIT_OF(TRANSLATED));
+	other = lease_get(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(ACS));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
 	expect_quarantine(test, group, NO_DEFAULT);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
@@ -437,7 +437,7 @@ static void lender_waits_for_the_lease(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_handover_device(a, &mdev->dev));
-	lease = take(test, mdev, BIT_OF(NO_SIBLING));
+	lease = lease_get(test, mdev, BIT_OF(NO_SIBLING));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_device(a, &mdev->dev));
 	expect_quarantine(test, mdev->group, NO_DEFAULT);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
@@ -458,7 +458,7 @@ static void private_domain_goes_to_blocking(struct kunit *test)
 	struct iommu_owner_lease *lease;
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_attach_group(domain, group));
-	lease = take(test, mdev, BIT_OF(TRANSLATED));
+	lease = lease_get(test, mdev, BIT_OF(TRANSLATED));
 	iommu_detach_group(domain, group);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_TRUE(test, held(mdev) & BIT_OF(TRANSLATED));
@@ -481,7 +481,7 @@ static void unsafe_interrupts_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_set_unsafe_interrupts(&allow, true, "t"));
 	KUNIT_EXPECT_TRUE(test, allow);
-	lease = take(test, mdev, BIT_OF(ISOLATED_MSI));
+	lease = lease_get(test, mdev, BIT_OF(ISOLATED_MSI));
 	/* Nothing is switched on by this */
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_set_unsafe_interrupts(&allow, true, "t"));
@@ -493,7 +493,7 @@ static void unsafe_interrupts_wait(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, allow);
 
 	iommu_owner_isolation_put(lease);
-	take(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(ISOLATED_MSI));
+	lease_get(test, mdev, IOMMU_OWNER_ISO_ALL & ~BIT_OF(ISOLATED_MSI));
 	KUNIT_EXPECT_EQ(test, 0,
 			iommu_owner_set_unsafe_interrupts(&allow, true, "t"));
 	KUNIT_EXPECT_TRUE(test, allow);

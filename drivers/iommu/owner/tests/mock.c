@@ -653,7 +653,6 @@ struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),
 				void *arg)
 {
 	struct mock_thread *thread;
-	struct task_struct *task;
 
 	thread = kunit_kzalloc(test, sizeof(*thread), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, thread);
@@ -661,8 +660,8 @@ struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),
 	thread->fn = fn;
 	thread->arg = arg;
 	init_completion(&thread->done);
-	task = kthread_run(thread_main, thread, "iommu_owner_mock");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	thread->task = kthread_run(thread_main, thread, "iommu_owner_mock");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread->task);
 	return thread;
 }
 

@@ -131,12 +131,14 @@ struct mock_owner {
  * @test: The test.
  * @fn: What the task does.
  * @arg: For @fn.
+ * @task: The task; valid until it is done.
  * @done: It has done it.
  */
 struct mock_thread {
 	struct kunit *test;
 	void (*fn)(void *arg);
 	void *arg;
+	struct task_struct *task;
 	struct completion done;
 };
 

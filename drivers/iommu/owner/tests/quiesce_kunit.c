@@ -3,7 +3,11 @@
  * KUnit tests: devices are quiesced, quarantine of those that are not, and
  * drivers that are probed again
  */
+#include <kunit/static_stub.h>
 #include <linux/delay.h>
+#include <linux/pci.h>
+#include <linux/pm_domain.h>
+#include <linux/pm_runtime.h>
 
 #include "mock.h"
 
@@ -251,6 +255,133 @@ static void device_that_does_not_answer(struct kunit *test)
 	expect_quarantine(test, mdev->group, NULL);
 }
 
+#ifdef CONFIG_PCI
+static int resume_fails(struct device *dev)
+{
+	return -EIO;
+}
+
+static int suspend_succeeds(struct device *dev)
+{
+	return 0;
+}
+
+static struct dev_pm_domain stuck_domain = {
+	.ops = {
+		.runtime_suspend = suspend_succeeds,
+		.runtime_resume = resume_fails,
+	},
+};
+
+/* A device of QEMU without a driver */
+static struct pci_dev *edu_get(struct kunit *test)
+{
+	struct pci_dev *pdev = pci_get_device(0x1234, 0x11e8, NULL);
+
+	if (!pdev || !IS_ENABLED(CONFIG_PM))
+		kunit_skip(test, "needs an edu device, and CONFIG_PM");
+	kunit_deactivate_static_stub(test, iommu_owner_quiesce);
+	return pdev;
+}
+
+/* It is suspended and stays so. */
+static void device_that_does_not_resume(struct kunit *test)
+{
+	struct pci_dev *pdev = edu_get(test);
+	struct device *dev = &pdev->dev;
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(dev, false));
+
+	dev_pm_domain_set(dev, &stuck_domain);
+	pm_runtime_allow(dev);
+	pm_runtime_suspend(dev);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(dev));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_quiesce(dev, false));
+
+	pm_runtime_disable(dev);
+	pm_runtime_set_active(dev);
+	pm_runtime_enable(dev);
+	pm_runtime_forbid(dev);
+	dev_pm_domain_set(dev, NULL);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(dev, false));
+	pci_dev_put(pdev);
+}
+
+static bool edu_is_master(struct pci_dev *pdev)
+{
+	u16 command;
+
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	return command & PCI_COMMAND_MASTER;
+}
+
+/* What is in its place now is left alone. */
+static void device_that_was_removed(struct kunit *test)
+{
+	struct pci_dev *next, *pdev = edu_get(test);
+	struct pci_bus *bus = pdev->bus;
+
+	pci_stop_and_remove_bus_device_locked(pdev);
+	pci_lock_rescan_remove();
+	pci_rescan_bus(bus);
+	pci_unlock_rescan_remove();
+	next = pci_get_slot(bus, pdev->devfn);
+	KUNIT_ASSERT_NOT_NULL(test, next);
+	KUNIT_ASSERT_PTR_NE(test, next, pdev);
+	pci_set_master(next);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(&pdev->dev, false));
+	KUNIT_EXPECT_TRUE(test, edu_is_master(next));
+
+	/* The same for the device itself, while another task has its lock */
+	device_lock(&next->dev);
+	KUNIT_EXPECT_EQ(test, -EAGAIN, iommu_owner_quiesce(&next->dev, false));
+	KUNIT_EXPECT_TRUE(test, edu_is_master(next));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(&next->dev, true));
+	KUNIT_EXPECT_FALSE(test, edu_is_master(next));
+	device_unlock(&next->dev);
+	pci_dev_put(next);
+	pci_dev_put(pdev);
+}
+#else
+static void device_that_was_removed(struct kunit *test)
+{
+	kunit_skip(test, "needs an edu device");
+}
+
+static void device_that_does_not_resume(struct kunit *test)
+{
+	kunit_skip(test, "needs an edu device");
+}
+#endif
+
+/* A quarantine is an error with an end; a reset that has to wait is none. */
+static void end_of_a_quarantine_is_logged(struct kunit *test)
+{
+	struct mock_device *silent = mock_device(test, NULL);
+	struct mock_device *busy = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	static char line[64];
+
+	mock_fail_quiesce(silent, -ENODEV, 1);
+	use(test, a, silent);
+	snprintf(line, sizeof(line), "group %d: the quarantine has ended",
+		 iommu_group_id(silent->group));
+	mock_listen(test, line);
+	mock_let_retry(test);
+	iommu_owner_queue_retry(silent->group);
+	iommu_owner_flush_retry(silent->group);
+	expect_quarantine(test, silent->group, NULL);
+	KUNIT_EXPECT_EQ(test, 1, mock_heard());
+
+	snprintf(line, sizeof(line), "group %d: ", iommu_group_id(busy->group));
+	mock_listen(test, line);
+	mock_fail_quiesce(busy, -EAGAIN, 1);
+	use(test, a, busy);
+	iommu_owner_flush_retry(busy->group);
+	expect_quarantine(test, busy->group, NULL);
+	KUNIT_EXPECT_EQ(test, 0, mock_heard());
+}
+
 static void group_of_busy_device_is_viable(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
@@ -312,10 +443,10 @@ static void asked_for_quarantine_stays(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_quarantine_group(a, group));
-	expect_quarantine(test, group, "the devices are not known to be quiesced");
+	expect_quarantine(test, group, NOT_QUIESCED);
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, mdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_owner_claim_group(a, group));
-	expect_quarantine(test, group, "the devices are not known to be quiesced");
+	expect_quarantine(test, group, NOT_QUIESCED);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 }
 
@@ -525,6 +656,9 @@ static struct kunit_case quiesce_cases[] = {
 	KUNIT_CASE(busy_device_completes_by_itself),
 	KUNIT_CASE(busy_device_completes_at_its_removal),
 	KUNIT_CASE(device_that_does_not_answer),
+	KUNIT_CASE(device_that_does_not_resume),
+	KUNIT_CASE(device_that_was_removed),
+	KUNIT_CASE(end_of_a_quarantine_is_logged),
 	KUNIT_CASE(group_of_busy_device_is_viable),
 	KUNIT_CASE(reason_is_the_last_one),
 	KUNIT_CASE(asked_for_quarantine_stays),
@@ -665,6 +799,43 @@ static void refusal_is_made_up_for_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, nic->probes);
 }
 
+static int attach_own_domain(struct mock_driver *mdrv,
+			     struct mock_device *mdev)
+{
+	return iommu_attach_group(mdrv->data, mdev->group);
+}
+
+static void detach_own_domain(struct mock_driver *mdrv,
+			      struct mock_device *mdev)
+{
+	iommu_detach_group(mdrv->data, mdev->group);
+}
+
+/* The first driver makes the group private, which refuses the second one again. */
+static void refusal_by_a_private_domain_is_final(struct kunit *test)
+{
+	struct mock_driver *gpu = mock_driver(test, "mock_gpu", false);
+	struct mock_device *first = matched_device(test, NULL);
+	struct mock_device *second = matched_device(test, first->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	int tried;
+
+	gpu->probe = attach_own_domain;
+	gpu->remove = detach_own_domain;
+	gpu->data = mock_paging_domain(test, first);
+	mock_set_parameter(test, "reprobe", "1");
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&first->dev));
+	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&second->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, first->group));
+	KUNIT_EXPECT_TRUE(test, gets_bound(gpu, first));
+	KUNIT_EXPECT_TRUE(test, stays_unbound(second));
+	tried = atomic_read(&second->matched);
+	KUNIT_EXPECT_TRUE(test, stays_unbound(second));
+	KUNIT_EXPECT_EQ(test, tried, atomic_read(&second->matched));
+	mock_unbind(first);
+}
+
 static void end_of_the_wait_lets_all_probe(struct kunit *test)
 {
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
@@ -689,6 +860,7 @@ static struct kunit_case reprobe_cases[] = {
 	KUNIT_CASE(next_owner_comes_before_the_driver),
 	KUNIT_CASE(quarantine_is_not_probed),
 	KUNIT_CASE(refusal_is_made_up_for_once),
+	KUNIT_CASE(refusal_by_a_private_domain_is_final),
 	KUNIT_CASE(end_of_the_wait_lets_all_probe),
 	{}
 };

@@ -47,7 +47,7 @@ struct racer {
 	int ret;
 };
 
-static void hold(struct race *race)
+static void keep(struct race *race)
 {
 	if (atomic_inc_return(&race->holders) != 1)
 		atomic_inc(&race->violations);
@@ -103,7 +103,7 @@ static void claim_and_release(struct work_struct *work)
 		}
 		atomic_inc(&race->won);
 		check_snapshot(race, &last);
-		hold(race);
+		keep(race);
 		if (iommu_owner_release_group(racer->owner, race->group))
 			atomic_inc(&race->errors);
 		check_snapshot(race, &last);

@@ -2,6 +2,8 @@
 /*
  * KUnit tests: revocation, and ends from several sides at the same time
  */
+#include <linux/sched/signal.h>
+
 #include "watcher.h"
 
 /* Revocation */
@@ -251,6 +253,44 @@ static void hung_users_share_one_deadline(struct kunit *test)
 	passes_exit(&p);
 }
 
+static void call_revoke_killable(void *arg)
+{
+	allow_signal(SIGKILL);
+	call_revoke(arg);
+	flush_signals(current);
+}
+
+/* The task that revokes need not wait; the rest comes by itself. */
+static void killed_task_does_not_wait(struct kunit *test)
+{
+	struct mock_thread *revoke;
+	struct passes p;
+	struct call call;
+
+	passes_init(test, &p);
+	call = (struct call) { p.a };
+	for (unsigned int i = 0; i < GROUPS; i++)
+		p.device[i]->drains = true;
+	p.device[GROUPS - 1]->blocks = true;
+	revoke = mock_thread(test, call_revoke_killable, &call);
+	wait_for_completion(&p.device[GROUPS - 1]->entered);
+	send_sig(SIGKILL, revoke->task, 1);
+	complete(&p.device[GROUPS - 1]->leave);
+	mock_thread_join(revoke);
+	KUNIT_EXPECT_EQ(test, -EINTR, call.ret);
+	for (unsigned int i = 0; i < GROUPS; i++)
+		expect_access(test, p.mdev[i]);
+
+	mock_let_retry(test);
+	for (unsigned int i = 0; i < GROUPS; i++) {
+		iommu_owner_watch_drained(&p.device[i]->watch);
+		iommu_owner_flush_retry(p.mdev[i]->group);
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
+				mock_state(p.mdev[i]->group));
+	}
+	passes_exit(&p);
+}
+
 static void revoke_waits_for_the_last_user(struct kunit *test)
 {
 	struct mock_thread *revoke;
@@ -366,6 +406,7 @@ static struct kunit_case revoke_cases[] = {
 	KUNIT_CASE(revoke_waits_for_ends_of_others),
 	KUNIT_CASE(each_pass_is_for_all_groups),
 	KUNIT_CASE(hung_users_share_one_deadline),
+	KUNIT_CASE(killed_task_does_not_wait),
 	KUNIT_CASE(revoke_waits_for_the_last_user),
 	KUNIT_CASE(unwatch_is_the_last_of_a_user),
 	KUNIT_CASE(revoke_of_nothing),

@@ -798,31 +798,37 @@ static void token_one_group_limit(struct kunit *test)
 	iommu_owner_token_close(s.token);
 }
 
-/* What cannot be taken back and a token that takes it back: one of them only */
+/* What cannot be revoked and a token that revokes: one of them only */
 static void token_irrevocable(struct kunit *test)
 {
 	struct iommu_owner *owner = mock_owner(test, "backend")->owner;
 	struct iommu_owner_token *token;
 
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_tokens(owner));
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_tokens(owner));
-	iommu_owner_allow_tokens(owner);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_revoke(owner));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_revoke(owner));
+	iommu_owner_allow_revoke(owner);
 	token = iommu_owner_token_alloc(owner, &all_groups,
 					IOMMU_OWNER_RIGHT_REVOKE);
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR_OR_ZERO(token));
 	if (!IS_ERR(token))
 		iommu_owner_token_close(token);
-	iommu_owner_allow_tokens(owner);
-
-	token = token_new(test, owner, IOMMU_OWNER_RIGHT_INSPECT);
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_owner_forbid_tokens(owner));
+	/* It revokes nothing */
+	token = token_new(test, owner, IOMMU_OWNER_RIGHT_INSPECT |
+				       IOMMU_OWNER_RIGHT_ASSOCIATE);
+	iommu_owner_allow_revoke(owner);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_revoke(owner));
+	iommu_owner_allow_revoke(owner);
 	iommu_owner_token_close(token);
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_tokens(owner));
-	iommu_owner_allow_tokens(owner);
+
+	token = token_new(test, owner, IOMMU_OWNER_RIGHT_REVOKE);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_owner_forbid_revoke(owner));
+	iommu_owner_token_close(token);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_forbid_revoke(owner));
+	iommu_owner_allow_revoke(owner);
 
 	/* User space may still have a token of it, or use one of its files */
 	owner->explicit = true;
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_owner_forbid_tokens(owner));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_owner_forbid_revoke(owner));
 }
 
 static void token_watch_limit(struct kunit *test)
@@ -1439,6 +1445,25 @@ static void token_wakes_elsewhere(struct kunit *test)
 	iommu_owner_token_close(s.token);
 }
 
+/* However many wait for the events of one token, it is no other one's time. */
+static void token_readers_wait_apart(struct kunit *test)
+{
+	struct stage s = stage_new(test, true);
+	struct poller poller[2] = {};
+	struct iommu_owner_token *token[2];
+
+	token[0] = s.token;
+	token[1] = token_new(test, s.owner, IOMMU_OWNER_RIGHT_INSPECT);
+	for (unsigned int i = 0; i < ARRAY_SIZE(token); i++) {
+		init_poll_funcptr(&poller[i].table, poller_queue);
+		iommu_owner_events_poll(token[i], NULL, &poller[i].table);
+		KUNIT_ASSERT_NOT_NULL(test, poller[i].head);
+	}
+	KUNIT_EXPECT_PTR_NE(test, poller[0].head, poller[1].head);
+	iommu_owner_token_close(token[1]);
+	iommu_owner_token_close(token[0]);
+}
+
 /* What the token of a watch sees while the owner is being revoked */
 struct onlooker {
 	struct iommu_owner_watch watch;
@@ -1636,6 +1661,7 @@ static struct kunit_case token_cases[] = {
 	KUNIT_CASE(token_one_group_events),
 	KUNIT_CASE(token_one_group_watch),
 	KUNIT_CASE(token_wakes_elsewhere),
+	KUNIT_CASE(token_readers_wait_apart),
 	KUNIT_CASE(token_during_revoke),
 	KUNIT_CASE(token_opened_during_close),
 	KUNIT_CASE_SLOW(token_race_last_close),

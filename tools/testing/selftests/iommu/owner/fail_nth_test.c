@@ -567,7 +567,7 @@ static unsigned int count_files(void)
 	return n;
 }
 
-static void take_state(struct state *state, struct objects *o)
+static void read_state(struct state *state, struct objects *o)
 {
 	int group[] = { o->edu.group, o->mate.group };
 
@@ -655,14 +655,14 @@ TEST_F_TIMEOUT(fail_nth, fails_cleanly, 600)
 	int ret = 0;
 
 	ASSERT_EQ(0, variant->set_up(o));
-	take_state(&before, o);
+	read_state(&before, o);
 	for (n = 1; n < MAX_NTH; n += all || n < MANY ? 1 : n / 16) {
 		injected = inject(self->nth, n, variant->run, o, &ret);
 		if (!injected)
 			break;
 		if (ret) {
 			failed++;
-			take_state(&after, o);
+			read_state(&after, o);
 			EXPECT_TRUE(ret == -ENOMEM || ret == -EFAULT)
 				TH_LOG("failure %u: %s", n, strerror(-ret));
 			what = difference(&before, &after, variant->moves);
@@ -685,7 +685,7 @@ TEST_F_TIMEOUT(fail_nth, fails_cleanly, 600)
 		EXPECT_TRUE(state_is(o->edu.group, "kernel"));
 		EXPECT_TRUE(state_is(o->mate.group, "kernel"));
 		ASSERT_EQ(0, variant->set_up(o));
-		take_state(&before, o);
+		read_state(&before, o);
 	}
 	EXPECT_EQ(0, ret) TH_LOG("%s", strerror(-ret));
 	EXPECT_LT(1, n) TH_LOG("nothing has failed");

@@ -758,7 +758,7 @@ TEST_F(mapped, remove_works)
 	EXPECT_EQ(-EBUSY, write_config(&self->edu));
 }
 
-static bool event_is_told(int token, const struct pdev *pdev, const char *path)
+static bool event_is_sent(int token, const struct pdev *pdev, const char *path)
 {
 	struct pollfd fd = { .fd = token, .events = POLLIN };
 	struct iommu_owner_event event;
@@ -779,15 +779,15 @@ static bool comm_is_set(void)
 	return !put("gate-test", "/proc/self/comm");
 }
 
-/* Each way is told by its name, also those that are told a little later. */
-TEST_F(mapped, refusal_is_told)
+/* Each access path is reported by its name, also those that are reported a little later. */
+TEST_F(mapped, refusal_is_reported)
 {
 	static const struct {
 		int (*go)(const struct pdev *pdev);
 		const char *path;
-	} told[] = {
-		{ write_config, "config" },
-		{ write_procfs, "procfs" },
+	} refused[] = {
+		{ write_config, "config write" },
+		{ write_procfs, "procfs write" },
 		{ ioctl_procfs, "procfs ioctl" },
 		{ enable, "enable" },
 		{ map_resource, "resource0" },
@@ -803,41 +803,41 @@ TEST_F(mapped, refusal_is_told)
 	ASSERT_EQ(0, trace_there() ? trace_start("iommu_owner_access") : 0);
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 	snprintf(who, sizeof(who), "by gate-test (pid %d) refused", getpid());
-	for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
-		EXPECT_EQ(-EBUSY, told[i].go(&self->edu));
-		EXPECT_TRUE(event_is_told(self->token, &self->edu,
-					  told[i].path))
-			TH_LOG("%s", told[i].path);
-		EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, told[i].path,
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		EXPECT_EQ(-EBUSY, refused[i].go(&self->edu));
+		EXPECT_TRUE(event_is_sent(self->token, &self->edu,
+					  refused[i].path))
+			TH_LOG("%s", refused[i].path);
+		EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, refused[i].path,
 				      who, "reserved owner gate (gate-test"))
-			TH_LOG("%s", told[i].path);
+			TH_LOG("%s", refused[i].path);
 		if (trace_there()) {
 			EXPECT_TRUE(trace_find("iommu_owner_access",
-					       self->edu.bdf, told[i].path,
+					       self->edu.bdf, refused[i].path,
 					       "refused=1", "state=reserved"))
-				TH_LOG("%s", told[i].path);
+				TH_LOG("%s", refused[i].path);
 		}
 	}
 	EXPECT_FALSE(edu_try_answers(map));
-	EXPECT_TRUE(event_is_told(self->token, &self->edu, "fault"));
+	EXPECT_TRUE(event_is_sent(self->token, &self->edu, "fault"));
 	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, "fault", who));
 	munmap(map, PAGE);
 }
 
 /* In this mode it is allowed, and reported to the administrator alone. */
-TEST_F(mapped, log_mode_is_told)
+TEST_F(mapped, log_mode_is_logged)
 {
 	klog_recover();
 	ASSERT_TRUE(comm_is_set());
 	ASSERT_EQ(0, gate_set("log"));
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 	EXPECT_EQ(0, write_config(&self->edu));
-	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, "config by gate-test",
+	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, "config write by gate-test",
 			      "allowed"));
 	EXPECT_EQ(0, map_resource(&self->edu));
 	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf,
 			      "resource0 by gate-test", "allowed"));
-	EXPECT_FALSE(event_is_told(self->token, &self->edu, "config"));
+	EXPECT_FALSE(event_is_sent(self->token, &self->edu, "config write"));
 }
 
 /* The devices of one group are shut together, also one that joins it. */

@@ -12,6 +12,7 @@
 #include <linux/vfio.h>
 
 #include "owner_test.h"
+#include "owner_token.h"
 
 #define GROUPS		"/sys/kernel/iommu_groups"
 #define NOIOMMU		"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
@@ -217,12 +218,17 @@ TEST_F(noiommu, bind)
 TEST_F(noiommu, writes_any_page)
 {
 	int refused = variant->level > NONE ? -EPERM : 0;
+	int no_token = access(TOKEN_DEVICE, F_OK) ? -ENOTTY : -EOPNOTSUPP;
 
 	ASSERT_EQ(0, variant->level == NONE ? noiommu_group(&self->edu) : 0);
 	ASSERT_EQ(0, lockdown_raise(variant->level));
 	EXPECT_EQ(refused, noiommu_steps(&self->vfio, STEPS, PATH_CONTAINER,
 					 &self->edu));
 	if (self->vfio.device >= 0) {
+		/* A revoke would take nothing back */
+		EXPECT_EQ(no_token, token_of(self->vfio.group, FILE_RIGHTS));
+		EXPECT_EQ(no_token, token_of(self->vfio.device,
+					     IOMMU_OWNER_RIGHT_INSPECT));
 		self->bar = edu_open_vfio(&self->vfio);
 		ASSERT_NE(NULL, self->bar);
 		ASSERT_EQ(0, edu_read_ram(self->bar,

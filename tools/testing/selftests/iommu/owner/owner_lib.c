@@ -160,17 +160,24 @@ void load_modules(void)
 	run(argv);
 }
 
-int dev_group(const char *bdf)
+int link_number(const char *path)
 {
-	char path[PATH_MAX], link[PATH_MAX];
+	char link[PATH_MAX];
 	ssize_t len;
 
-	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group", bdf);
 	len = readlink(path, link, sizeof(link) - 1);
 	if (len < 0)
 		return -errno;
 	link[len] = '\0';
 	return atoi(strrchr(link, '/') + 1);
+}
+
+int dev_group(const char *bdf)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group", bdf);
+	return link_number(path);
 }
 
 /* The bridges of QEMU have the vendor of Red Hat */

@@ -45,6 +45,8 @@
 int __printf(2, 3) put(const char *value, const char *path, ...);
 int __printf(3, 4) get(char *buf, size_t size, const char *path, ...);
 bool __printf(1, 2) exists(const char *path, ...);
+/* The number that a symbolic link ends in */
+int link_number(const char *path);
 __u64 now_ms(void);
 void nap(unsigned int ms);
 

@@ -268,7 +268,7 @@ int vfio_owner_file(const struct vfio *vfio)
 	return vfio->path == PATH_CDEV ? vfio->container : vfio->group;
 }
 
-static void hold(struct holder *holder, enum vfio_path path,
+static void holder_run(struct holder *holder, enum vfio_path path,
 		 const struct pdev *pdev)
 {
 	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
@@ -318,7 +318,7 @@ int holder_start(struct holder *holder, enum vfio_path path,
 		close(to[1]);
 		close(from[0]);
 		child = (struct holder) { .to = to[0], .from = from[1] };
-		hold(&child, path, pdev);
+		holder_run(&child, path, pdev);
 	}
 	close(to[0]);
 	close(from[1]);

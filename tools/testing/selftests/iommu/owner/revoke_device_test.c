@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -61,6 +62,7 @@ FIXTURE(revoke_device) {
 	int token;
 	int group;
 	int device;
+	pthread_barrier_t barrier;
 	struct vm vm[2];
 };
 
@@ -441,6 +443,97 @@ TEST_F(revoke_device, iommufd_hangs_with_the_device)
 	EXPECT_TRUE(state_becomes(self->edu.group, "kernel"));
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_EQ(0, vfio_start(&self->next, PATH_CONTAINER, &self->edu));
+}
+
+/* The container has no IOMMU yet: the open fails, and the user closes the group */
+static void *fail_to_open(void *data)
+{
+	FIXTURE_DATA(revoke_device) *self = data;
+
+	pthread_barrier_wait(&self->barrier);
+	self->device = get_device(self->vfio.group, &self->edu);
+	close(self->vfio.group);
+	return NULL;
+}
+
+static void *ask_for_status(void *data)
+{
+	FIXTURE_DATA(revoke_device) *self = data;
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+
+	pthread_barrier_wait(&self->barrier);
+	while (!call(self->vfio.group, VFIO_GROUP_GET_STATUS, &status))
+		;
+	return NULL;
+}
+
+/* An open that fails has no reference to the group file, which goes with it. */
+TEST_F(revoke_device, revoked_while_an_open_fails)
+{
+	pthread_t thread[3];
+
+	pthread_barrier_init(&self->barrier, NULL, ARRAY_SIZE(thread) + 1);
+	for (unsigned int round = 0; round < 60; round++) {
+		ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CONTAINER, &self->edu));
+		ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
+		self->token = token_of(self->vfio.group, FILE_RIGHTS);
+		ASSERT_LE(0, self->token);
+		for (unsigned int i = 0; i < ARRAY_SIZE(thread); i++)
+			ASSERT_EQ(0, pthread_create(&thread[i], NULL,
+						    i ? ask_for_status :
+							fail_to_open, self));
+		pthread_barrier_wait(&self->barrier);
+		if (round % 2)
+			sched_yield();
+		EXPECT_EQ(0, token_revoke(self->token));
+		for (unsigned int i = 0; i < ARRAY_SIZE(thread); i++)
+			pthread_join(thread[i], NULL);
+		EXPECT_GT(0, self->device);
+		self->vfio.group = -1;
+		vfio_close(&self->vfio);
+		close_fd(&self->token);
+		EXPECT_TRUE(state_is(self->edu.group, "kernel"));
+	}
+	pthread_barrier_destroy(&self->barrier);
+}
+
+/* An orchestrator that is killed does not wait for what the file is doing. */
+TEST_F(revoke_device, use_while_the_file_hangs)
+{
+	struct parked parked;
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = IOVA,
+		.size = self->size,
+	};
+	pid_t pid;
+
+	map.vaddr = (uintptr_t)parked_page(&parked,
+					   UFFDIO_REGISTER_MODE_MISSING);
+	if (!map.vaddr)
+		SKIP(return, NO_USERFAULTFD);
+	self->token = token_create("killed", ALL_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_COMPAT, &self->edu));
+	ASSERT_EQ(0, call(self->vfio.group, VFIO_GROUP_SET_CONTAINER,
+			  &self->vfio.container));
+	ASSERT_EQ(0, call(self->vfio.container, VFIO_SET_IOMMU,
+			  (void *)VFIO_TYPE1v2_IOMMU));
+	/* Nothing is pinned before there is a device */
+	ASSERT_EQ(0, call(self->vfio.container, VFIO_IOMMU_MAP_DMA, &map));
+	ASSERT_EQ(0, parked_start(&parked, self->vfio.group,
+				  VFIO_GROUP_GET_DEVICE_FD, self->edu.bdf));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-token_use(self->token, self->vfio.group));
+	EXPECT_FALSE(exited(pid, 200));
+	kill(pid, SIGKILL);
+	EXPECT_TRUE(exited(pid, WAIT_MS));
+	waitpid(pid, NULL, 0);
+	self->vfio.device = parked_end(&parked);
+	EXPECT_LE(0, self->vfio.device);
 }
 
 /* A device file stands for its device, not for all that the iommufd has. */

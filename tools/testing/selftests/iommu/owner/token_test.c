@@ -1033,7 +1033,7 @@ TEST_F(reserve, readers_and_close)
 	EXPECT_EQ(21, sum);
 }
 
-TEST_F(reserve, overflow_is_told)
+TEST_F(reserve, overflow_is_reported)
 {
 	struct iommu_owner_event event;
 	struct iommu_owner_get_info info;
