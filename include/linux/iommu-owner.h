@@ -228,7 +228,7 @@ struct iommu_owner_info {
  *	VFIO and iommufd have it do so where it can.
  * @IOMMU_OWNER_ISO_NO_FOREIGN_PASID: Nobody but the owner has attached a PASID.
  *
- * Each is of all devices of the group, and not held if that is not known.
+ * Each holds for all devices of the group. An unknown property counts as missing.
  */
 enum iommu_owner_isolation_bit {
 	IOMMU_OWNER_ISO_TRANSLATED		= BIT(0),

@@ -44,9 +44,9 @@ static void device_without_group(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, report.held);
 }
 
-/* What a device lacks, its group lacks, whichever of its devices that is */
+/* What a device is missing, its group is missing, whichever of its devices that is */
 
-struct lack {
+struct missing {
 	const char *name;
 	u32 bits;
 	bool direct;
@@ -54,7 +54,7 @@ struct lack {
 	u32 bus_bits;
 };
 
-static const struct lack lacks[] = {
+static const struct missing missing_bits[] = {
 	{ "no_direct", BIT_OF(NO_DIRECT), .direct = true },
 	{ "snoop", BIT_OF(SNOOP), .incoherent = true },
 	{ "isolated_msi", BIT_OF(ISOLATED_MSI), .bus_bits = BIT_OF(ISOLATED_MSI) },
@@ -62,27 +62,27 @@ static const struct lack lacks[] = {
 	{ "ats", BIT_OF(ATS), .bus_bits = BIT_OF(ATS) },
 };
 
-static void lack_desc(const struct lack *lack, char *desc)
+static void missing_desc(const struct missing *missing, char *desc)
 {
-	strscpy(desc, lack->name, KUNIT_PARAM_DESC_SIZE);
+	strscpy(desc, missing->name, KUNIT_PARAM_DESC_SIZE);
 }
 
-KUNIT_ARRAY_PARAM(lack, lacks, lack_desc);
+KUNIT_ARRAY_PARAM(missing, missing_bits, missing_desc);
 
 static void bit_of_any_device(struct kunit *test)
 {
-	const struct lack *lack = test->param_value;
+	const struct missing *missing = test->param_value;
 	struct mock_device *first = isolated_device(test);
 	struct mock_device *second = mock_device_alloc(test, first->group, 0);
 	struct mock_device *third;
 
-	second->direct = lack->direct;
-	second->incoherent = lack->incoherent;
-	second->bus_bits &= ~lack->bus_bits;
+	second->direct = missing->direct;
+	second->incoherent = missing->incoherent;
+	second->bus_bits &= ~missing->bus_bits;
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(second));
 	third = mock_device(test, first->group);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~lack->bits, held(first));
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~lack->bits, held(third));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~missing->bits, held(first));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL & ~missing->bits, held(third));
 
 	mock_device_del(second);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(first));
@@ -337,7 +337,7 @@ static void claim_computes_nothing(struct kunit *test)
 static struct kunit_case isolation_cases[] = {
 	KUNIT_CASE(all_bits_can_be_held),
 	KUNIT_CASE(device_without_group),
-	KUNIT_CASE_PARAM(bit_of_any_device, lack_gen_params),
+	KUNIT_CASE_PARAM(bit_of_any_device, missing_gen_params),
 	KUNIT_CASE_PARAM(bits_of_the_domain, domain_type_gen_params),
 	KUNIT_CASE(identity_default_domain),
 	KUNIT_CASE(deferred_attach_is_unknown),

@@ -300,7 +300,7 @@ static void probe_is_repeated_when_put(struct kunit *test)
 	mock_set_parameter(test, "reprobe", "0");
 }
 
-/* A device that lacks a bit and joins */
+/* A device that is missing a bit and joins */
 
 static void late_device_is_blocked(struct kunit *test)
 {
@@ -318,7 +318,7 @@ static void late_device_is_blocked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, late));
 	KUNIT_EXPECT_FALSE(test, mock_bound(nic, late));
 
-	/* The others go on, and one that lacks nothing is let in */
+	/* The others go on, and one that is missing nothing is let in */
 	good = mock_device(test, mdev->group);
 	KUNIT_EXPECT_EQ(test, MOCK_PAGING, mock_reach(good));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
@@ -359,7 +359,7 @@ static void late_device_of_an_owner(struct kunit *test)
 			iommu_owner_detach_device_pasid(a, domain, &mdev->dev,
 							1));
 
-	/* Another lease still needs what it lacks */
+	/* Another lease still needs what it is missing */
 	lease_get(test, mdev, BIT_OF(SNOOP));
 	iommu_owner_isolation_put(lease);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
@@ -551,20 +551,20 @@ static void isolated_group_under_lockdown(struct kunit *test)
 /* The DMA of a group that cannot be had is not disturbed */
 static void group_that_is_not_isolated(struct kunit *test)
 {
-	const struct lack {
+	const struct {
 		u32 bus_bits;
 		bool direct;
-	} lacks[] = {
+	} missing[] = {
 		{ BIT_OF(ISOLATED_MSI) }, { BIT_OF(ACS) }, { .direct = true },
 	};
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
 	mock_lock_down(true);
-	for (unsigned int i = 0; i < ARRAY_SIZE(lacks); i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(missing); i++) {
 		struct mock_device *mdev = mock_device_alloc(test, NULL, 0);
 
-		mdev->bus_bits &= ~lacks[i].bus_bits;
-		mdev->direct = lacks[i].direct;
+		mdev->bus_bits &= ~missing[i].bus_bits;
+		mdev->direct = missing[i].direct;
 		KUNIT_ASSERT_EQ(test, 0, mock_device_add(mdev));
 		KUNIT_EXPECT_EQ(test, -EPERM,
 				iommu_owner_claim_group(a, mdev->group));

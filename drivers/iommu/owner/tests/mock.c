@@ -863,7 +863,7 @@ bool mock_group_is_locked(struct iommu_group *group)
 
 /* Before and after each test */
 
-/* Once there was a warning, the taint flag tells nothing of the next one. */
+/* Once there was a warning, the taint flag does not show the next one. */
 static bool kernel_tainted(void)
 {
 	return test_taint(TAINT_WARN) ||

@@ -3,7 +3,7 @@
  * A bus without hardware, behind an IOMMU without hardware, for the KUnit tests
  * of the ownership
  *
- * What a device can reach is the domain that the mock IOMMU was last told to
+ * What a device can reach is the domain that the mock IOMMU was last asked to
  * attach to it. Tests look there, not at what the IOMMU core believes.
  */
 #ifndef __IOMMU_OWNER_TESTS_MOCK_H

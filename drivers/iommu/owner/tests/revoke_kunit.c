@@ -490,7 +490,7 @@ static void rush_revoke(void *arg)
 	struct rush *rush = arg;
 
 	iommu_owner_revoke(rush->owner);
-	/* All is over, whoever began it. */
+	/* All is over, whichever task began it. */
 	if (mock_state(rush->mdev->group) == IOMMU_OWNER_STATE_USER ||
 	    mock_state(rush->mdev->group) == IOMMU_OWNER_STATE_RESERVED)
 		atomic_inc(&rush->errors);
@@ -653,7 +653,7 @@ static void watches_come_and_go_all_the_time(struct kunit *test)
 		mock_thread_join(passers[i]);
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&rush.errors));
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&rush.late));
-	/* The one that stays has missed none, and none was told twice. */
+	/* The one that stays has missed none, and none was called twice. */
 	KUNIT_EXPECT_EQ(test, ROUNDS * ARRAY_SIZE(claimers),
 			atomic_read(&stay->ended));
 	KUNIT_EXPECT_EQ(test, ROUNDS * ARRAY_SIZE(claimers),

@@ -1612,7 +1612,7 @@ static void run_racers(struct kunit *test, struct stage *s, bool revoke)
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(s->mdev[0]));
 }
 
-/* Whoever is last: no reservation is left behind. */
+/* Whichever is last: no reservation is left behind. */
 static void token_race_last_close(struct kunit *test)
 {
 	struct stage s = stage_new(test, true);

@@ -225,7 +225,7 @@ static void remove_meanwhile(struct mock_device *mdev)
 	mock_device_del(mdev);
 }
 
-/* Whoever sees a change first tells it. */
+/* The first to see a change reports it. */
 static void change_by_another_is_sent_once(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests: the end of an ownership, who is told of it, and virtual machines
+ * KUnit tests: the end of an ownership, who is notified of it, and virtual machines
  */
 #include "watcher.h"
 
@@ -470,7 +470,7 @@ static void slow_watch_holds_up_its_end_only(struct kunit *test)
 	iommu_owner_unwatch(&last->watch);
 }
 
-/* The group may lose its devices, or get new ones, while watches are told. */
+/* The group may lose its devices, or get new ones, while watches are notified. */
 static void devices_go_while_it_ends(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);

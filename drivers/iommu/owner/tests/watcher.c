@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Watches that remember what they were told, for the KUnit tests */
+/* Watches that remember their calls, for the KUnit tests */
 
 #include "watcher.h"
 

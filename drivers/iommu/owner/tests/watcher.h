@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Watches that remember what they were told, for the KUnit tests */
+/* Watches that remember their calls, for the KUnit tests */
 #ifndef __IOMMU_OWNER_TESTS_WATCHER_H
 #define __IOMMU_OWNER_TESTS_WATCHER_H
 
@@ -17,7 +17,7 @@ struct diary {
 };
 
 /**
- * struct watcher - A watch and what it was told
+ * struct watcher - A watch and its calls
  * @watch: The watch.
  * @test: For expectations in the callbacks.
  * @letter: Of this watch, for @diary.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A claim by user space: what refuses it, and what is told about that */
+/* A claim by user space: what refuses it, and what is reported about that */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>

@@ -2,7 +2,7 @@
 /*
  * Where the DMA of a device lands before, during and after an ownership
  *
- * The edu device copies EDU_LEN bytes to the bus address that it is told. The
+ * The edu device copies EDU_LEN bytes to the bus address that it is given. The
  * address is either one that the owner mapped, or the physical address of a
  * page of this process: a canary that nobody has mapped.
  */
@@ -34,7 +34,7 @@ FIXTURE_VARIANT_ADD(dma, cdev) { .path = PATH_CDEV };
 FIXTURE_SETUP(dma)
 {
 	load_modules();
-	/* The device is told what to do past its owner */
+	/* The device is programmed past its owner */
 	gate_set("off");
 	if (!find_edu(&self->edu))
 		SKIP(return, NO_EDU);

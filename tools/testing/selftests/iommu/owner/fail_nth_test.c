@@ -678,7 +678,7 @@ TEST_F_TIMEOUT(fail_nth, fails_cleanly, 600)
 		/*
 		 * A failure at the end of an ownership can leave a quarantine:
 		 * the default domain needs memory, and there is nobody who
-		 * could be told.
+		 * could be reported.
 		 */
 		quarantines += !clear_quarantine(o->edu.group);
 		quarantines += !clear_quarantine(o->mate.group);

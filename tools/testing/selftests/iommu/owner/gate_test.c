@@ -689,7 +689,7 @@ TEST_F(mapped, by_debugger)
 	munmap(map, PAGE);
 }
 
-/* Whoever has the device reaches it as ever. */
+/* The owner of the device reaches it as ever. */
 TEST_F(mapped, owner_has_access)
 {
 	void *bar;
@@ -938,7 +938,7 @@ TEST_F_TIMEOUT(mapped, racing_mmap, 900)
 		ret = token_reserve(self->token, self->edu.group);
 		meet(&race, &phase);
 		failed += ret < 0;
-		/* Whoever has lost comes a little earlier the next time */
+		/* The one that has lost comes a little earlier the next time */
 		if (race.map == MAP_FAILED) {
 			refused++;
 			*wait += DELAY_STEP;

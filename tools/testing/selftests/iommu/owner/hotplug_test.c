@@ -163,7 +163,7 @@ FIXTURE_SETUP(hotplug)
 	if (variant->monitor &&
 	    (!has_slot(&self->edu) || !has_slot(&self->nic)))
 		SKIP(return, NO_SLOT);
-	/* The device is told what to do past its owner */
+	/* The device is programmed past its owner */
 	gate_set("off");
 	driver_clear(&self->edu);
 	driver_clear(&self->nic);

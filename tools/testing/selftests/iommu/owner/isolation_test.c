@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What sysfs tells of the isolation of a group, and what a kernel that is locked
+ * What sysfs reports of the isolation of a group, and what a kernel that is locked
  * down demands of it
  *
  * Beside the devices of the other tests this wants two empty root ports: port0

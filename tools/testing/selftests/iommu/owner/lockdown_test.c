@@ -27,7 +27,7 @@
 #define IOVA		0x10000000ULL
 
 /*
- * One machine: what lacks the group of the edu device when nobody has it; whether
+ * One machine: what the group of the edu device is missing when it has no owner; whether
  * that is the isolation of interrupts, which can be waived; and what VFIO with the
  * device returns at each level. With @lease it is the isolation lease that refuses.
  */
@@ -150,7 +150,7 @@ TEST_F(lockdown, unsafe_interrupts_parameters)
 
 /*
  * Switched on before lockdown, the parameters have no effect on a device that
- * needs them, and are not in the way of one that does not.
+ * needs them, and do not block one that does not.
  */
 TEST_F(lockdown, unsafe_interrupts_use)
 {
@@ -244,7 +244,7 @@ TEST_F(lockdown, vfio_beside_a_driver)
 	driver_clear(&edu);
 }
 
-/* The bits that a group lacks; SKIP if the kernel has no report */
+/* The bits that a group is missing; SKIP if the kernel has no report */
 static int missing_bits(int group, char *buf, size_t size)
 {
 	char *line;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* VMs, and the device of each that is told of files of VFIO and of tokens */
+/* VMs, and the device of each that files of VFIO and tokens are added to */
 #ifndef __IOMMU_OWNER_KVM_H
 #define __IOMMU_OWNER_KVM_H
 

@@ -218,7 +218,7 @@ int vfio_unmap(struct vfio *vfio, __u64 iova, __u64 size)
 	return call(vfio->container, VFIO_IOMMU_UNMAP_DMA, &type1);
 }
 
-/* An eventfd that tells when the kernel wants the device back */
+/* An eventfd that is signalled when the kernel requests the device */
 int vfio_request_event(struct vfio *vfio)
 {
 	struct {

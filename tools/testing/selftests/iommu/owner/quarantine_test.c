@@ -45,7 +45,7 @@ FIXTURE_VARIANT_ADD(quarantine, cdev) { .path = PATH_CDEV };
 FIXTURE_SETUP(quarantine)
 {
 	load_modules();
-	/* The device is told what to do past its owner */
+	/* The device is programmed past its owner */
 	gate_set("off");
 	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
 	self->other = self->vfio;
@@ -84,7 +84,7 @@ FIXTURE_TEARDOWN(quarantine)
 	gate_set("enforce");
 }
 
-/* Has the device been told to master the bus? */
+/* Is bus mastering of the device on? */
 static bool masters(const struct pdev *pdev)
 {
 	char path[PATH_MAX];

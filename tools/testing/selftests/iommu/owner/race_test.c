@@ -72,7 +72,7 @@ static void meet(struct _test_data_race *self)
 		sched_yield();
 }
 
-/* One round of one racer: open, run for it, say how it went, let go */
+/* One round of one racer: open, race, report, close */
 typedef int (*racer)(struct _test_data_race *self, unsigned int who);
 
 /* One file for the group: who has it has won the half of it */

@@ -156,7 +156,7 @@ static bool make_vms(struct _test_data_revoke_device *self)
 	return !vm_open(&self->vm[0]) && !vm_open(&self->vm[1]);
 }
 
-/* A dead file is not added to a VM, and is not in the way of the next one. */
+/* A dead file is not added to a VM, and does not block the next one. */
 TEST_F(revoke_device, dead_file_and_vm)
 {
 	if (!make_vms(self))
@@ -368,7 +368,7 @@ TEST_F(revoke_device, driver_goes_while_container_hangs)
 	EXPECT_EQ(0, parked_end(&parked));
 }
 
-/* A dead group file is not in the way of the character device. */
+/* A dead group file does not block the character device. */
 TEST_F(revoke_device, bind_past_a_dead_group_file)
 {
 	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));

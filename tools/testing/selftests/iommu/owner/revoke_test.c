@@ -114,7 +114,7 @@ static void *transfer(void *arg)
 	return NULL;
 }
 
-/* The device is told to write all the time while it is taken away */
+/* The device is made to write all the time while it is revoked */
 TEST_F(revoke, dma_in_flight_is_blocked)
 {
 	pthread_t thread;

@@ -706,7 +706,7 @@ TEST_F(reserve, pid_namespace)
 	close(other);
 }
 
-/* Whoever has the token last, and however it goes */
+/* Whichever process has the token last, and however it ends */
 static pid_t keep(int token)
 {
 	pid_t pid = fork();

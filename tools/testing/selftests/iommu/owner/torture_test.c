@@ -7,7 +7,7 @@
  * Each operation may succeed or fail, but only with an errno that is documented
  * for it. Who has a group for itself must be the only one. When all is over the
  * groups are the kernel's, drivers bind, and the devices do DMA. What the kernel
- * reports about itself meanwhile is judged by whoever runs this.
+ * reports about itself meanwhile is checked by the caller.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -645,7 +645,7 @@ static void vmm(int token)
 	close_all(&vfio);
 }
 
-/* Reserve, let VMMs claim, take back; VMMs are killed, and so is the token */
+/* Reserve, let VMMs claim, revoke; VMMs are killed, and so is the token */
 static void orchestrate(void)
 {
 	pid_t pid[2];
@@ -916,7 +916,7 @@ static bool all_done(bool print)
 	return ret;
 }
 
-/* Return whether all have ended when they were told to. */
+/* Return whether all have ended when they were asked to. */
 static bool run(unsigned int seconds, bool plug)
 {
 	struct { pid_t pid; const char *name; } running[MAX_WORKERS];

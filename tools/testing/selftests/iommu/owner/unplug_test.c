@@ -2,8 +2,8 @@
 /*
  * A device vanishes while it has an owner, and nobody was asked
  *
- * QEMU drops the device when the slot of its port is told to eject it, which is
- * what a kernel does at the end of a hot-unplug. Here the monitor tells it, and the
+ * QEMU drops the device when the slot of its port is asked to eject it, which is
+ * what a kernel does at the end of a hot-unplug. Here the monitor does it, and the
  * kernel learns of it later. This needs a virtio-serial port named owner.monitor
  * that is connected to the monitor (QMP) of the QEMU that runs this, a q35 machine
  * with hot-plug by ACPI, and an empty root port port2 at 00:16.0.
@@ -77,7 +77,7 @@ static bool plug(struct pdev *pdev)
 	return !put("1", PCI "/rescan");
 }
 
-/* The device is gone at once; the kernel has not been told. */
+/* The device is gone at once; the kernel has not been notified. */
 static int vanish(__u64 bus)
 {
 	char command[64];

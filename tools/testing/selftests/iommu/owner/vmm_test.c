@@ -38,7 +38,7 @@ FIXTURE_VARIANT_ADD(vmm, cdev) { .path = PATH_CDEV };
 FIXTURE_SETUP(vmm)
 {
 	load_modules();
-	/* The device is told what to do past its owner */
+	/* The device is programmed past its owner */
 	gate_set("off");
 	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
 	self->other = self->vfio;
@@ -214,7 +214,7 @@ TEST_F(vmm, reservation_outlives_the_vmm)
 
 /*
  * The DMA of a device that never stops hits nothing from the reservation to its
- * end, whoever claims meanwhile.
+ * end, however others claim meanwhile.
  */
 TEST_F(vmm, canary_lives_all_the_time)
 {
