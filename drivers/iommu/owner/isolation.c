@@ -240,10 +240,13 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_owner_isolation);
 static void isolation_changed(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
-	u32 bits = iommu_owner_group_bits(group);
+	u32 bits;
 
 	lockdep_assert_held(&group->mutex);
 
+	if (!trace_iommu_owner_isolation_enabled())
+		return;
+	bits = iommu_owner_group_bits(group);
 	if (bits == own->traced)
 		return;
 	trace_iommu_owner_isolation(group->id, own->traced, bits,

@@ -87,8 +87,7 @@ struct iommu_owner {
  * @left: A device has left.
  * @state: The stored state has changed from @old.
  * @report: The reported state has changed.
- * @changed: Anything that a report shows has changed; called only if somebody
- *	traces the isolation.
+ * @changed: Anything that a report shows has changed.
  * @event: Something has happened that the tokens of @owner are sent. Without
  *	the mutex if @group is NULL.
  * @access: The host was refused access to a device of @owner.

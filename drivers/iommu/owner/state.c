@@ -31,7 +31,6 @@
 #include <linux/init.h>
 #include <linux/iommu.h>
 #include <linux/lockdep.h>
-#include <trace/events/iommu_owner.h>
 
 #include "owner.h"
 
@@ -238,8 +237,6 @@ void iommu_owner_changed(struct iommu_group *group)
 	/* After too many changes it counts as another group */
 	if (!(++*generation & GENMASK_ULL(IOMMU_OWNER_GENERATION_BITS - 1, 0)))
 		*generation = state_first_generation();
-	if (!trace_iommu_owner_isolation_enabled())
-		return;
 	for_each_concept(concept, changed)
 		concept->changed(group);
 }

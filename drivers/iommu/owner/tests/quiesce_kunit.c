@@ -368,7 +368,7 @@ static void end_of_a_quarantine_is_logged(struct kunit *test)
 		 iommu_group_id(silent->group));
 	mock_listen(test, line);
 	mock_let_retry(test);
-	iommu_owner_queue_retry(silent->group);
+	iommu_owner_queue_retry_in(silent->group, 0);
 	iommu_owner_flush_retry(silent->group);
 	expect_quarantine(test, silent->group, NULL);
 	KUNIT_EXPECT_EQ(test, 1, mock_heard());

@@ -13,7 +13,7 @@
 #include "owner_token.h"
 
 /* A driver of VFIO without &vfio_device_ops.revoke, which takes any PCI device */
-#define MAPPING_DRIVER	"nvgrace-gpu-vfio-pci"
+#define MAPPING_DRIVER	"nvgrace_gpu_vfio_pci"
 #define NO_DRIVER	"no module " MAPPING_DRIVER
 
 #define MDEV_UUID	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
@@ -44,7 +44,7 @@ FIXTURE_SETUP(irrevocable)
 		SKIP(return, NO_TOKENS);
 	if (!find_edu(&self->edu))
 		SKIP(return, NO_EDU);
-	if (load_module("nvgrace_gpu_vfio_pci"))
+	if (load_module(MAPPING_DRIVER))
 		SKIP(return, NO_DRIVER);
 	driver_clear(&self->edu);
 	ASSERT_EQ(0, driver_bind(&self->edu, MAPPING_DRIVER));
@@ -55,6 +55,7 @@ FIXTURE_TEARDOWN(irrevocable)
 	vfio_close(&self->vfio);
 	close_fd(&self->token);
 	driver_clear(&self->edu);
+	unload_module(MAPPING_DRIVER);
 }
 
 TEST_F(irrevocable, no_token)
@@ -80,7 +81,8 @@ TEST_F(irrevocable, no_device_for_a_token)
 	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
 	self->token = token_create("orchestrator", ALL_RIGHTS);
 	ASSERT_LE(0, self->token);
-	ASSERT_EQ(0, token_use(self->token, vfio_owner_file(&self->vfio)));
+	ASSERT_EQ(0, token_use(self->token, variant->path == PATH_CDEV ?
+			       self->vfio.device : self->vfio.group));
 	ret = vfio_claim(&self->vfio, &self->edu);
 	if (!ret)
 		ret = vfio_attach(&self->vfio, &self->edu);
