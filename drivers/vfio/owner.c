@@ -357,16 +357,22 @@ static int owner_device_set_owner(struct file *file, struct iommu_owner *owner,
 				  u32 rights)
 {
 	struct vfio_device_file *df = file->private_data;
+	int ret;
 
 	if (df->group_file || !vfio_device_has_owner(df->device))
 		return -EINVAL;
 
-	guard(mutex)(&df->device->dev_set->lock);
+	/* Another device of the set may be closed, which may wait for its user */
+	if (mutex_lock_interruptible(&df->device->dev_set->lock))
+		return -EINTR;
 	if (vfio_owner_revoked(&df->own))
-		return -ESTALE;
-	if (df->open || df->binding)
-		return -EBUSY;
-	return owner_replace(&df->own, owner, rights);
+		ret = -ESTALE;
+	else if (df->open || df->binding)
+		ret = -EBUSY;
+	else
+		ret = owner_replace(&df->own, owner, rights);
+	mutex_unlock(&df->device->dev_set->lock);
+	return ret;
 }
 
 static int owner_device_watch(struct file *file, struct iommu_owner_watch *watch)

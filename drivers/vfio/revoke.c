@@ -209,11 +209,12 @@ void vfio_df_link(struct vfio_device_file *df, struct vfio_open *open)
  *	one.
  *
  * Also acquires a reference to the registered device, as long as it is open. A
- * device whose driver has no &vfio_device_ops.revoke is for owners without a token.
+ * device whose driver has no &vfio_device_ops.revoke is for owners that no token
+ * revokes.
  *
  * Context: The lock of the device set is held.
  * Return: 0; -ESTALE if the owner has been revoked meanwhile; -EOPNOTSUPP if the
- * driver cannot take the device back, and the owner has a token.
+ * driver cannot revoke the device, and a token can revoke the owner.
  */
 int vfio_open_watch(struct vfio_open *open, struct iommu_owner *owner)
 {

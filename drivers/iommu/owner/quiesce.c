@@ -136,10 +136,6 @@ static int quiesce_locked(struct device *dev)
 	struct pci_dev *pdev = to_pci_dev(dev);
 	int ret;
 
-	/* Its address may be that of another device, whose driver is bound */
-	if (!pci_dev_is_added(pdev))
-		return 0;
-
 	/* -EACCES: runtime PM is off, and the device in whatever state it is */
 	ret = pm_runtime_get_sync(dev);
 	if (ret < 0 && ret != -EACCES)
@@ -150,7 +146,7 @@ static int quiesce_locked(struct device *dev)
 	return ret;
 }
 
-/* As long as the lock is held, the device is not removed. */
+/* As long as the lock is held, the device is not removed; the caller may remove it. */
 static int quiesce_pci(struct device *dev, bool locked)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
@@ -162,7 +158,8 @@ static int quiesce_pci(struct device *dev, bool locked)
 		return quiesce_locked(dev);
 	if (!pci_dev_trylock(pdev))
 		return -EAGAIN;
-	ret = quiesce_locked(dev);
+	/* If not, its address may be that of another device, with a driver */
+	ret = pci_dev_is_added(pdev) ? quiesce_locked(dev) : -ENODEV;
 	pci_dev_unlock(pdev);
 	return ret;
 }

@@ -269,8 +269,9 @@ struct iommu_owner_group_info {
  * @device: Name of the device; of a PCI device it is the address. Empty where
  *	the entry is about the group as a whole
  * @driver: Name of the driver; empty if there is none
- * @flags: IOMMU_OWNER_DEVICE_LOCKED: another task has locked the device, to bind
- *	or unbind a driver or to reset it; @driver is not known
+ * @flags: IOMMU_OWNER_DEVICE_LOCKED: @driver is not known: another task has locked
+ *	the device, to bind or unbind a driver or to reset it, or the group changes
+ *	all the time
  * @__reserved: 0
  */
 struct iommu_owner_device_info {
@@ -555,9 +556,9 @@ enum iommu_owner_event_type {
  *	none there
  * @comm: Command of that process
  * @driver: Name of the driver, if one was refused; if an access was refused, the
- *	access path: the name of the file in sysfs, "procfs", "procfs mmap",
- *	"procfs ioctl", "pciconfig_write", "/dev/mem", "/dev/mem mmap", or "fault"
- *	for a mapping that was there before. There may be others
+ *	access path: the name of the file in sysfs, "config write", "procfs write",
+ *	"procfs mmap", "procfs ioctl", "pciconfig_write", "/dev/mem", "/dev/mem
+ *	mmap", or "fault" for a mapping that was there before. There may be others
  * @device: Name of the device, if one was added or removed, or a driver or an
  *	access was refused
  * @__reserved: 0

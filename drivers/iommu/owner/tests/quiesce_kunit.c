@@ -278,8 +278,10 @@ static struct pci_dev *edu_get(struct kunit *test)
 {
 	struct pci_dev *pdev = pci_get_device(0x1234, 0x11e8, NULL);
 
-	if (!pdev || !IS_ENABLED(CONFIG_PM))
-		kunit_skip(test, "needs an edu device, and CONFIG_PM");
+	if (!pdev || pdev->dev.driver || !IS_ENABLED(CONFIG_PM)) {
+		pci_dev_put(pdev);
+		kunit_skip(test, "needs an edu device without a driver, and CONFIG_PM");
+	}
 	kunit_deactivate_static_stub(test, iommu_owner_quiesce);
 	return pdev;
 }
@@ -315,7 +317,7 @@ static bool edu_is_master(struct pci_dev *pdev)
 	return command & PCI_COMMAND_MASTER;
 }
 
-/* What is in its place now is left alone. */
+/* It is not quiesced by that; what is in its place now is left alone. */
 static void device_that_was_removed(struct kunit *test)
 {
 	struct pci_dev *next, *pdev = edu_get(test);
@@ -329,7 +331,7 @@ static void device_that_was_removed(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, next);
 	KUNIT_ASSERT_PTR_NE(test, next, pdev);
 	pci_set_master(next);
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(&pdev->dev, false));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_quiesce(&pdev->dev, false));
 	KUNIT_EXPECT_TRUE(test, edu_is_master(next));
 
 	/* The same for the device itself, while another task has its lock */
@@ -488,23 +490,37 @@ static void replace_device(struct mock_device *mdev)
 	struct iommu_group *group = mdev->group;
 
 	mock_device_del(mdev);
-	*late = mock_device(test, group);
+	*late = mock_device_alloc(test, group, 0);
+	(*late)->direct = mdev->direct;
+	KUNIT_EXPECT_EQ(test, 0, mock_device_add(*late));
 	KUNIT_EXPECT_STREQ(test, "B", (*late)->history);
 }
 
 /* The domains of the group have gone with the last device, the end has not. */
-static void device_joins_an_empty_group_that_is_ending(struct kunit *test)
+static void joins_an_empty_group(struct kunit *test, bool direct)
 {
 	struct mock_device *first = mock_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 	struct mock_device *late = NULL;
 
+	/* Of the one that comes: the first one was claimed */
+	first->direct = direct;
 	first->on_quiesce = replace_device;
 	first->data = &late;
 	use(test, a, first);
 	KUNIT_ASSERT_NOT_NULL(test, late);
 	KUNIT_EXPECT_STREQ(test, "BI", late->history);
 	expect_quarantine(test, late->group, NULL);
+}
+
+static void device_joins_an_empty_group_that_is_ending(struct kunit *test)
+{
+	joins_an_empty_group(test, false);
+}
+
+static void direct_device_joins_an_empty_group(struct kunit *test)
+{
+	joins_an_empty_group(test, true);
 }
 
 static void last_device_goes_while_tried_again(struct kunit *test)
@@ -664,6 +680,7 @@ static struct kunit_case quiesce_cases[] = {
 	KUNIT_CASE(asked_for_quarantine_stays),
 	KUNIT_CASE(device_goes_while_quiesced),
 	KUNIT_CASE(device_joins_an_empty_group_that_is_ending),
+	KUNIT_CASE(direct_device_joins_an_empty_group),
 	KUNIT_CASE(last_device_goes_while_tried_again),
 	KUNIT_CASE(nobody_gets_a_group_that_is_tried_again),
 	KUNIT_CASE(handover_sees_a_device_that_came_meanwhile),
