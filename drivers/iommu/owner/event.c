@@ -64,8 +64,7 @@ static void event_wake_work(struct work_struct *work)
 
 	guard(rcu)();
 	list_for_each_entry_rcu(token, &ring->tokens, reader)
-		if (waitqueue_active(&token->wait))
-			wake_up_interruptible_all(&token->wait);
+		wake_up_interruptible_all(&token->wait);
 }
 
 /* Give @owner a ring, if it has none. */

@@ -316,7 +316,8 @@ int iommu_owner_cmd_get_info(struct iommu_owner_cmd *cmd)
 }
 
 /*
- * inspect_group(): what blocks a claim by the owner. A driver that does is recorded under the mutex of the group, and stays for as long.
+ * inspect_group(): what blocks a claim by the owner. A driver that does is
+ * recorded under the mutex of the group, and stays for as long.
  */
 static void inspect_blockers(struct inspect *inspect, struct iommu_group *group,
 			     void *data)

@@ -81,7 +81,8 @@ static struct iommu_owner_lease *lease_new(struct kunit *test)
 }
 
 static struct iommu_owner_lease *lease_get(struct kunit *test,
-				      struct mock_device *mdev, u32 required)
+					   struct mock_device *mdev,
+					   u32 required)
 {
 	struct iommu_owner_lease *lease = lease_new(test);
 

@@ -269,7 +269,7 @@ int vfio_owner_file(const struct vfio *vfio)
 }
 
 static void holder_run(struct holder *holder, enum vfio_path path,
-		 const struct pdev *pdev)
+		       const struct pdev *pdev)
 {
 	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
 	__u64 count;

@@ -447,7 +447,7 @@ TEST_F(revoke_device, iommufd_hangs_with_the_device)
 /* The container has no IOMMU yet, so each open fails, until the group is closed. */
 static void *open_in_vain(void *data)
 {
-	FIXTURE_DATA(revoke_device) *self = data;
+	FIXTURE_DATA(revoke_device) * self = data;
 	int ret;
 
 	pthread_barrier_wait(&self->barrier);
