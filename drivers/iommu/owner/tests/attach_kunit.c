@@ -173,18 +173,6 @@ static void kernel_attach_in_quarantine_is_refused(struct kunit *test)
 
 /* A kernel driver with a domain of its own */
 
-static int attach_own_domain(struct mock_driver *mdrv,
-			     struct mock_device *mdev)
-{
-	return iommu_attach_group(mdrv->data, mdev->group);
-}
-
-static void detach_own_domain(struct mock_driver *mdrv,
-			      struct mock_device *mdev)
-{
-	iommu_detach_group(mdrv->data, mdev->group);
-}
-
 static void own_domain_makes_group_private(struct kunit *test)
 {
 	struct mock_driver *gpu = mock_driver(test, "mock_gpu", false);
@@ -194,9 +182,7 @@ static void own_domain_makes_group_private(struct kunit *test)
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 	struct iommu_group *group = first->group;
 
-	gpu->probe = attach_own_domain;
-	gpu->remove = detach_own_domain;
-	gpu->data = mock_paging_domain(test, first);
+	mock_attach_own_domain(test, gpu, first);
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(gpu, first));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_PRIVATE, mock_state(group));
@@ -233,9 +219,7 @@ static void managed_driver_with_own_domain_refuses_claim(struct kunit *test)
 	struct mock_device *mdev = mock_device(test, NULL);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 
-	gpu->probe = attach_own_domain;
-	gpu->remove = detach_own_domain;
-	gpu->data = mock_paging_domain(test, mdev);
+	mock_attach_own_domain(test, gpu, mdev);
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(gpu, mdev));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_PRIVATE, mock_state(mdev->group));

@@ -536,6 +536,27 @@ struct mock_driver *mock_driver(struct kunit *test, const char *name,
 	return mdrv;
 }
 
+static int attach_own_domain(struct mock_driver *mdrv,
+			     struct mock_device *mdev)
+{
+	return iommu_attach_group(mdrv->data, mdev->group);
+}
+
+static void detach_own_domain(struct mock_driver *mdrv,
+			      struct mock_device *mdev)
+{
+	iommu_detach_group(mdrv->data, mdev->group);
+}
+
+/* Bound to the group of @mdev, the driver attaches a domain of its own. */
+void mock_attach_own_domain(struct kunit *test, struct mock_driver *mdrv,
+			    struct mock_device *mdev)
+{
+	mdrv->probe = attach_own_domain;
+	mdrv->remove = detach_own_domain;
+	mdrv->data = mock_paging_domain(test, mdev);
+}
+
 int mock_bind(struct mock_driver *mdrv, struct mock_device *mdev)
 {
 	return device_driver_attach(&mdrv->pdrv.driver, &mdev->dev);

@@ -169,6 +169,8 @@ struct mock_device *mock_pasid_device(struct kunit *test,
 
 struct mock_driver *mock_driver(struct kunit *test, const char *name,
 				bool managed_dma);
+void mock_attach_own_domain(struct kunit *test, struct mock_driver *mdrv,
+			    struct mock_device *mdev);
 int mock_bind(struct mock_driver *mdrv, struct mock_device *mdev);
 void mock_unbind(struct mock_device *mdev);
 bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev);

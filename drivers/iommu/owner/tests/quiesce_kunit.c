@@ -820,18 +820,6 @@ static void refusal_is_made_up_for_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, nic->probes);
 }
 
-static int attach_own_domain(struct mock_driver *mdrv,
-			     struct mock_device *mdev)
-{
-	return iommu_attach_group(mdrv->data, mdev->group);
-}
-
-static void detach_own_domain(struct mock_driver *mdrv,
-			      struct mock_device *mdev)
-{
-	iommu_detach_group(mdrv->data, mdev->group);
-}
-
 /* The first driver makes the group private, which refuses the second one again. */
 static void refusal_by_a_private_domain_is_final(struct kunit *test)
 {
@@ -841,9 +829,7 @@ static void refusal_by_a_private_domain_is_final(struct kunit *test)
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
 	int tried;
 
-	gpu->probe = attach_own_domain;
-	gpu->remove = detach_own_domain;
-	gpu->data = mock_paging_domain(test, first);
+	mock_attach_own_domain(test, gpu, first);
 	mock_set_parameter(test, "reprobe", "1");
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
 	KUNIT_ASSERT_EQ(test, -EBUSY, device_attach(&first->dev));

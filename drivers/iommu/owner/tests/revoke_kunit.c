@@ -185,6 +185,22 @@ static void passes_exit(struct passes *p)
 		iommu_owner_unwatch(&p->device[i]->watch);
 }
 
+/* Revoke in a thread, which is in shut() of the last watch when this returns. */
+static struct mock_thread *passes_start(struct kunit *test, struct passes *p,
+					struct call *call, void (*fn)(void *))
+{
+	struct mock_thread *revoke;
+
+	passes_init(test, p);
+	*call = (struct call) { p->a };
+	for (unsigned int i = 0; i < GROUPS; i++)
+		p->device[i]->drains = true;
+	p->device[GROUPS - 1]->blocks = true;
+	revoke = mock_thread(test, fn, call);
+	wait_for_completion(&p->device[GROUPS - 1]->entered);
+	return revoke;
+}
+
 static void each_pass_is_for_all_groups(struct kunit *test)
 {
 	struct passes p;
@@ -267,13 +283,7 @@ static void killed_task_does_not_wait(struct kunit *test)
 	struct passes p;
 	struct call call;
 
-	passes_init(test, &p);
-	call = (struct call) { p.a };
-	for (unsigned int i = 0; i < GROUPS; i++)
-		p.device[i]->drains = true;
-	p.device[GROUPS - 1]->blocks = true;
-	revoke = mock_thread(test, call_revoke_killable, &call);
-	wait_for_completion(&p.device[GROUPS - 1]->entered);
+	revoke = passes_start(test, &p, &call, call_revoke_killable);
 	send_sig(SIGKILL, revoke->task, 1);
 	complete(&p.device[GROUPS - 1]->leave);
 	mock_thread_join(revoke);
@@ -297,13 +307,7 @@ static void revoke_waits_for_the_last_user(struct kunit *test)
 	struct passes p;
 	struct call call;
 
-	passes_init(test, &p);
-	call = (struct call) { p.a };
-	for (unsigned int i = 0; i < GROUPS; i++)
-		p.device[i]->drains = true;
-	p.device[GROUPS - 1]->blocks = true;
-	revoke = mock_thread(test, call_revoke, &call);
-	wait_for_completion(&p.device[GROUPS - 1]->entered);
+	revoke = passes_start(test, &p, &call, call_revoke);
 	/* Before shut() has returned, and after it */
 	iommu_owner_watch_drained(&p.device[GROUPS - 1]->watch);
 	complete(&p.device[GROUPS - 1]->leave);
