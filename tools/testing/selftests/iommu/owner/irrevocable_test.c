@@ -81,8 +81,7 @@ TEST_F(irrevocable, no_device_for_a_token)
 	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
 	self->token = token_create("orchestrator", ALL_RIGHTS);
 	ASSERT_LE(0, self->token);
-	ASSERT_EQ(0, token_use(self->token, variant->path == PATH_CDEV ?
-			       self->vfio.device : self->vfio.group));
+	ASSERT_EQ(0, token_use(self->token, vfio_claimer(&self->vfio)));
 	ret = vfio_claim(&self->vfio, &self->edu);
 	if (!ret)
 		ret = vfio_attach(&self->vfio, &self->edu);

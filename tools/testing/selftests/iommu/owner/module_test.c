@@ -120,8 +120,7 @@ static void use(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	ASSERT_EQ(0, vm_open(&self->vm));
 	ASSERT_EQ(0, vfio_open(&self->vfio, path, &self->edu));
-	ASSERT_EQ(0, vm_add(&self->vm, path == PATH_CDEV ?
-			    self->vfio.device : self->vfio.group));
+	ASSERT_EQ(0, vm_add(&self->vm, vfio_claimer(&self->vfio)));
 	ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
 	ASSERT_EQ(0, vfio_attach(&self->vfio, &self->edu));
 	for (const char *const *name = orders[0]; *name; name++) {

@@ -165,6 +165,8 @@ int vfio_status(int group);
 const char *vfio_owner_name(enum vfio_path path);
 /* The file that stands for the owner with all rights, if none was named */
 int vfio_owner_file(const struct vfio *vfio);
+/* The file that says which owner claims */
+int vfio_claimer(const struct vfio *vfio);
 
 /* A process that owns a device */
 #define HOLDER_COMM	"owner-holder"

@@ -268,6 +268,11 @@ int vfio_owner_file(const struct vfio *vfio)
 	return vfio->path == PATH_CDEV ? vfio->container : vfio->group;
 }
 
+int vfio_claimer(const struct vfio *vfio)
+{
+	return vfio->path == PATH_CDEV ? vfio->device : vfio->group;
+}
+
 static void holder_run(struct holder *holder, enum vfio_path path,
 		       const struct pdev *pdev)
 {

@@ -248,11 +248,6 @@ static int try_open(struct vfio *vfio, const struct pdev *pdev)
 	return note(OP_OPEN, vfio_open(vfio, path, pdev));
 }
 
-static int claimer(const struct vfio *vfio)
-{
-	return vfio->path == PATH_CDEV ? vfio->device : vfio->group;
-}
-
 /* The files go in any order. */
 static void close_all(struct vfio *vfio)
 {
@@ -457,7 +452,7 @@ static int switch_owner(struct vfio *vfio)
 		return 0;
 	if (vfio->group >= 0)
 		call(vfio->group, VFIO_GROUP_UNSET_CONTAINER, NULL);
-	ret = token_use(token, claimer(vfio));
+	ret = token_use(token, vfio_claimer(vfio));
 	if (vfio->group >= 0)
 		call(vfio->group, VFIO_GROUP_SET_CONTAINER, &vfio->container);
 	close(token);
@@ -636,7 +631,7 @@ static void vmm(int token)
 	struct vfio vfio;
 
 	if (!try_open(&vfio, &pdev) &&
-	    !note(OP_USE, token_use(token, claimer(&vfio))) &&
+	    !note(OP_USE, token_use(token, vfio_claimer(&vfio))) &&
 	    claim(&vfio, &pdev)) {
 		for (unsigned int i = draw(6); i; i--)
 			use_device(&vfio, &pdev, get_page());
@@ -775,7 +770,7 @@ static void run_vms(void)
 	for (unsigned int i = 0; i < 2; i++)
 		vm_open(&vm[i]);
 	if (!try_open(&vfio, &pdev)) {
-		fd = claimer(&vfio);
+		fd = vfio_claimer(&vfio);
 		if (chance(50))
 			note(OP_VM_ADD, vm_add(&vm[draw(2)], fd));
 		if (claim(&vfio, &pdev)) {

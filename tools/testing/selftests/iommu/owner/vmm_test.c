@@ -68,19 +68,13 @@ FIXTURE_TEARDOWN(vmm)
 	gate_set("enforce");
 }
 
-/* The file that says which owner claims */
-static int claimer(const struct vfio *vfio)
-{
-	return vfio->path == PATH_CDEV ? vfio->device : vfio->group;
-}
-
 static int start_with(struct vfio *vfio, enum vfio_path path,
 		      const struct pdev *pdev, int token)
 {
 	int ret = vfio_open(vfio, path, pdev);
 
 	if (!ret)
-		ret = token_use(token, claimer(vfio));
+		ret = token_use(token, vfio_claimer(vfio));
 	if (!ret)
 		ret = vfio_claim(vfio, pdev);
 	if (!ret)
@@ -124,7 +118,7 @@ TEST_F(vmm, reserved_group_is_viable)
 TEST_F(vmm, use_is_before_the_claim)
 {
 	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
-	EXPECT_EQ(-EBUSY, token_use(self->token, claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, token_use(self->token, vfio_claimer(&self->vfio)));
 }
 
 TEST_F(vmm, use_needs_the_right)
@@ -133,7 +127,7 @@ TEST_F(vmm, use_needs_the_right)
 
 	ASSERT_LE(0, inspect);
 	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
-	EXPECT_EQ(-EPERM, token_use(inspect, claimer(&self->vfio)));
+	EXPECT_EQ(-EPERM, token_use(inspect, vfio_claimer(&self->vfio)));
 	EXPECT_EQ(variant->path == PATH_CONTAINER ? -EBADFD : -EOPNOTSUPP,
 		  token_use(self->token, self->vfio.container));
 	close(inspect);
@@ -149,7 +143,7 @@ TEST_F(vmm, no_rights_are_gained)
 	EXPECT_EQ(-EPERM, token_of(self->vfio.device, FILE_RIGHTS));
 	EXPECT_EQ(-EPERM, token_of(self->vfio.device,
 				   IOMMU_OWNER_RIGHT_REVOKE));
-	EXPECT_EQ(-EPERM, token_of(claimer(&self->vfio),
+	EXPECT_EQ(-EPERM, token_of(vfio_claimer(&self->vfio),
 				   IOMMU_OWNER_RIGHT_RESERVE));
 	close(vmm);
 	EXPECT_EQ(-EPERM, token_of(self->vfio.device, VMM_RIGHTS));
@@ -232,7 +226,7 @@ TEST_F(vmm, canary_lives_all_the_time)
 	}
 	for (int i = 0; i < 20; i++) {
 		ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
-		ASSERT_EQ(0, token_use(self->token, claimer(&self->vfio)));
+		ASSERT_EQ(0, token_use(self->token, vfio_claimer(&self->vfio)));
 		ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
 		vfio_close(&self->vfio);
 	}
@@ -275,7 +269,7 @@ TEST_F(vmm, unprivileged_vmm)
 		if (token_reserve(vmm, self->edu.group) != -EPERM ||
 		    token_revoke(vmm) != -EPERM)
 			_exit(12);
-		if (token_use(vmm, claimer(&vfio)))
+		if (token_use(vmm, vfio_claimer(&vfio)))
 			_exit(13);
 		if (vfio_claim(&vfio, &self->edu) ||
 		    vfio_attach(&vfio, &self->edu))
@@ -284,7 +278,7 @@ TEST_F(vmm, unprivileged_vmm)
 	}
 	ASSERT_EQ(0, send_fd(sockets[0], vmm));
 	ASSERT_EQ(0, send_fd(sockets[0], self->vfio.container));
-	ASSERT_EQ(0, send_fd(sockets[0], claimer(&self->vfio)));
+	ASSERT_EQ(0, send_fd(sockets[0], vfio_claimer(&self->vfio)));
 	vfio_close(&self->vfio);
 	close(vmm);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -318,12 +312,12 @@ TEST_F(vmm, one_owner_one_vm)
 		SKIP(return, NO_KVM);
 	ASSERT_EQ(0, start_with(&self->vfio, variant->path, &self->edu,
 				self->token));
-	ASSERT_EQ(0, vm_add(&self->vm[0], claimer(&self->vfio)));
-	EXPECT_EQ(-EEXIST, vm_add(&self->vm[0], claimer(&self->vfio)));
-	EXPECT_EQ(-EBUSY, vm_add(&self->vm[1], claimer(&self->vfio)));
-	ASSERT_EQ(0, vm_del(&self->vm[0], claimer(&self->vfio)));
-	EXPECT_EQ(-ENOENT, vm_del(&self->vm[0], claimer(&self->vfio)));
-	EXPECT_EQ(0, vm_add(&self->vm[1], claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_add(&self->vm[0], vfio_claimer(&self->vfio)));
+	EXPECT_EQ(-EEXIST, vm_add(&self->vm[0], vfio_claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, vm_add(&self->vm[1], vfio_claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_del(&self->vm[0], vfio_claimer(&self->vfio)));
+	EXPECT_EQ(-ENOENT, vm_del(&self->vm[0], vfio_claimer(&self->vfio)));
+	EXPECT_EQ(0, vm_add(&self->vm[1], vfio_claimer(&self->vfio)));
 }
 
 /* As QEMU does it: the file is added before the device is bound. */
@@ -332,11 +326,11 @@ TEST_F(vmm, vm_before_the_claim)
 	if (!make_vms(self))
 		SKIP(return, NO_KVM);
 	ASSERT_EQ(0, vfio_open(&self->vfio, variant->path, &self->edu));
-	ASSERT_EQ(0, vm_add(&self->vm[0], claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_add(&self->vm[0], vfio_claimer(&self->vfio)));
 	ASSERT_EQ(0, vfio_claim(&self->vfio, &self->edu));
-	EXPECT_EQ(0, vm_add(&self->vm[1], claimer(&self->vfio)));
-	EXPECT_EQ(-EBUSY, token_use(self->token, claimer(&self->vfio)));
-	EXPECT_EQ(0, vm_del(&self->vm[0], claimer(&self->vfio)));
+	EXPECT_EQ(0, vm_add(&self->vm[1], vfio_claimer(&self->vfio)));
+	EXPECT_EQ(-EBUSY, token_use(self->token, vfio_claimer(&self->vfio)));
+	EXPECT_EQ(0, vm_del(&self->vm[0], vfio_claimer(&self->vfio)));
 }
 
 TEST_F(vmm, token_in_a_vm)
@@ -368,18 +362,18 @@ TEST_F(vmm, vm_outlives_the_ownership)
 	if (!make_vms(self))
 		SKIP(return, NO_KVM);
 	ASSERT_EQ(0, vfio_start(&self->vfio, variant->path, &self->edu));
-	ASSERT_EQ(0, vm_add(&self->vm[0], claimer(&self->vfio)));
+	ASSERT_EQ(0, vm_add(&self->vm[0], vfio_claimer(&self->vfio)));
 	token = token_of(vfio_owner_file(&self->vfio), FILE_RIGHTS);
 	ASSERT_LE(0, token);
 	ASSERT_EQ(0, token_revoke(token));
 	close(token);
 
 	EXPECT_LE(0, ioctl(self->vm[0].fd, KVM_CREATE_VCPU, 0));
-	EXPECT_EQ(-ESTALE, vm_add(&self->vm[1], claimer(&self->vfio)));
+	EXPECT_EQ(-ESTALE, vm_add(&self->vm[1], vfio_claimer(&self->vfio)));
 	ASSERT_EQ(0, vfio_start(&self->other, variant->path, &self->edu));
-	EXPECT_EQ(0, vm_add(&self->vm[1], claimer(&self->other)));
-	EXPECT_EQ(0, vm_del(&self->vm[0], claimer(&self->vfio)));
-	EXPECT_EQ(0, vm_add(&self->vm[0], claimer(&self->other)));
+	EXPECT_EQ(0, vm_add(&self->vm[1], vfio_claimer(&self->other)));
+	EXPECT_EQ(0, vm_del(&self->vm[0], vfio_claimer(&self->vfio)));
+	EXPECT_EQ(0, vm_add(&self->vm[0], vfio_claimer(&self->other)));
 }
 
 TEST_HARNESS_MAIN
