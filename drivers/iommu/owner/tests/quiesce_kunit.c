@@ -278,9 +278,9 @@ static struct pci_dev *edu_get(struct kunit *test)
 {
 	struct pci_dev *pdev = pci_get_device(0x1234, 0x11e8, NULL);
 
-	if (!pdev || pdev->dev.driver) {
+	if (!pdev || pdev->dev.driver || !IS_ENABLED(CONFIG_PM)) {
 		pci_dev_put(pdev);
-		kunit_skip(test, "needs an edu device without a driver");
+		kunit_skip(test, "needs an edu device without a driver, and CONFIG_PM");
 	}
 	kunit_deactivate_static_stub(test, iommu_owner_quiesce);
 	return pdev;
@@ -289,13 +289,9 @@ static struct pci_dev *edu_get(struct kunit *test)
 /* It is suspended and stays so. */
 static void device_that_does_not_resume(struct kunit *test)
 {
-	struct pci_dev *pdev;
-	struct device *dev;
+	struct pci_dev *pdev = edu_get(test);
+	struct device *dev = &pdev->dev;
 
-	if (!IS_ENABLED(CONFIG_PM))
-		kunit_skip(test, "needs CONFIG_PM");
-	pdev = edu_get(test);
-	dev = &pdev->dev;
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(dev, false));
 
 	dev_pm_domain_set(dev, &stuck_domain);

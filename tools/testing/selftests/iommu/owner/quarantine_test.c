@@ -84,21 +84,27 @@ FIXTURE_TEARDOWN(quarantine)
 	gate_set("enforce");
 }
 
-/* Is bus mastering of the device on? */
-static bool masters(const struct pdev *pdev)
+/* A register of the config space; 0 if it cannot be read */
+static __u32 config_of(const struct pdev *pdev, int offset)
 {
 	char path[PATH_MAX];
-	__u16 command = 0;
+	__u32 value = 0;
 	int fd;
 
 	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
 	fd = open(path, O_RDONLY);
 	if (fd < 0)
-		return false;
-	if (pread(fd, &command, sizeof(command), PCI_COMMAND) < 0)
-		command = 0;
+		return 0;
+	if (pread(fd, &value, sizeof(value), offset) != sizeof(value))
+		value = 0;
 	close(fd);
-	return command & PCI_COMMAND_MASTER;
+	return value;
+}
+
+/* Is bus mastering of the device on? */
+static bool masters(const struct pdev *pdev)
+{
+	return config_of(pdev, PCI_COMMAND) & PCI_COMMAND_MASTER;
 }
 
 static int let_master(struct vfio *vfio)
@@ -228,11 +234,14 @@ TEST_F(quarantine, device_that_does_not_answer)
 {
 	__u8 buses[2], none[2] = {};
 	struct pdev edu, nic;
+	__u32 bar;
 
 	if (!find_shared(&edu, &nic))
 		SKIP(return, NO_SHARED);
 	driver_clear(&edu);
 	driver_clear(&nic);
+	bar = config_of(&edu, PCI_BASE_ADDRESS_0);
+	ASSERT_NE(0, bar);
 	ASSERT_EQ(0, bridge_buses(&edu, buses, false));
 	own_it(_metadata, &self->vfio, variant->path, &edu);
 	ASSERT_EQ(0, bridge_buses(&edu, none, true));
@@ -245,6 +254,8 @@ TEST_F(quarantine, device_that_does_not_answer)
 	EXPECT_EQ(0, bridge_buses(&edu, buses, true));
 	EXPECT_TRUE(state_becomes(edu.group, "kernel"));
 	EXPECT_FALSE(masters(&edu));
+	/* Nobody has saved what it read as in between */
+	EXPECT_EQ(bar, config_of(&edu, PCI_BASE_ADDRESS_0));
 	clear_quarantine(edu.group);
 	driver_clear(&edu);
 	driver_clear(&nic);
