@@ -32,6 +32,7 @@ struct file;
 struct iommu_owner;
 struct kvm;
 struct module;
+struct pci_dev;
 struct pid;
 
 /**
@@ -213,7 +214,8 @@ struct iommu_owner_info {
 
 /**
  * enum iommu_owner_isolation_bit - What keeps a group apart from everything else
- * @IOMMU_OWNER_ISO_TRANSLATED: The IOMMU translates or blocks all DMA.
+ * @IOMMU_OWNER_ISO_TRANSLATED: The IOMMU translates or blocks all DMA, and no
+ *	device is emulated in a way that does not ask it.
  * @IOMMU_OWNER_ISO_NO_DIRECT: No device has a reserved region that is mapped to
  *	itself; those that the kernel may take away do not count.
  * @IOMMU_OWNER_ISO_ISOLATED_MSI: Each device can raise its own interrupts only.
@@ -222,8 +224,9 @@ struct iommu_owner_info {
  *	that are not on a PCI bus.
  * @IOMMU_OWNER_ISO_NO_SIBLING: No driver uses the DMA API on a device.
  * @IOMMU_OWNER_ISO_STRICT: What is unmapped is out of reach at once.
- * @IOMMU_OWNER_ISO_ATS: No device has ATS enabled, or the administrator trusts
- *	what it says to be translated (iommu_owner.trust_ats).
+ * @IOMMU_OWNER_ISO_ATS: The IOMMU refuses what a device says to be translated,
+ *	or the administrator trusts the device with it (iommu_owner.trust_ats) and
+ *	the kernel is not locked down.
  * @IOMMU_OWNER_ISO_SNOOP: The IOMMU can make all DMA coherent with the caches.
  *	VFIO and iommufd have it do so where it can.
  * @IOMMU_OWNER_ISO_NO_FOREIGN_PASID: Nobody but the owner has attached a PASID.
@@ -243,10 +246,14 @@ enum iommu_owner_isolation_bit {
 };
 
 #define IOMMU_OWNER_ISO_ALL	(BIT(9) - 1)
-/* Those that a domain decides, and those that each device decides for itself */
+/*
+ * Those that a domain decides, and those that each device decides for itself. For
+ * one, both have to agree.
+ */
 #define IOMMU_OWNER_ISO_DOMAIN	(IOMMU_OWNER_ISO_TRANSLATED | \
 				 IOMMU_OWNER_ISO_STRICT)
-#define IOMMU_OWNER_ISO_DEVICE	(IOMMU_OWNER_ISO_NO_DIRECT | \
+#define IOMMU_OWNER_ISO_DEVICE	(IOMMU_OWNER_ISO_TRANSLATED | \
+				 IOMMU_OWNER_ISO_NO_DIRECT | \
 				 IOMMU_OWNER_ISO_ISOLATED_MSI | \
 				 IOMMU_OWNER_ISO_ACS | IOMMU_OWNER_ISO_ATS | \
 				 IOMMU_OWNER_ISO_SNOOP)
@@ -270,6 +277,7 @@ struct iommu_owner_isolation_report {
  * @missing: The bits for want of which the lease was refused.
  * @required: The bits that stay held. This and what follows is private to the
  *	core.
+ * @lost: See iommu_owner_isolation_lost().
  * @holder: Name for reports.
  * @group: The group, with a reference; NULL in the lease of an owner.
  * @node: Entry in the leases of the group.
@@ -278,6 +286,7 @@ struct iommu_owner_isolation_report {
 struct iommu_owner_lease {
 	u32 missing;
 	u32 required;
+	bool lost;
 	const char *holder;
 	struct iommu_group *group;
 	struct hlist_node node;
@@ -352,8 +361,12 @@ int iommu_owner_isolation(struct device *dev,
 int iommu_owner_isolation_lease(struct device *dev, u32 required,
 				const char *holder,
 				struct iommu_owner_lease *lease);
+bool iommu_owner_isolation_lost(const struct iommu_owner_lease *lease);
 void iommu_owner_isolation_put(struct iommu_owner_lease *lease);
 bool iommu_owner_refuses_ats(struct device *dev);
+int iommu_owner_acs_may_write(struct pci_dev *port, int pos, size_t size);
+int iommu_owner_acs_write_start(struct pci_dev *port, int pos, size_t size);
+void iommu_owner_acs_write_end(struct pci_dev *port, int pos, size_t size);
 int iommu_owner_set_unsafe_interrupts(bool *allow, bool value, const char *who);
 extern const struct kernel_param_ops iommu_owner_waiver_ops;
 extern const struct kernel_param_ops iommu_owner_msi_waiver_ops;
@@ -579,6 +592,23 @@ static inline void iommu_owner_isolation_put(struct iommu_owner_lease *lease)
 static inline bool iommu_owner_refuses_ats(struct device *dev)
 {
 	return false;
+}
+
+static inline int iommu_owner_acs_may_write(struct pci_dev *port, int pos,
+					    size_t size)
+{
+	return 0;
+}
+
+static inline int iommu_owner_acs_write_start(struct pci_dev *port, int pos,
+					      size_t size)
+{
+	return 0;
+}
+
+static inline void iommu_owner_acs_write_end(struct pci_dev *port, int pos,
+					     size_t size)
+{
 }
 
 static inline int iommu_owner_set_unsafe_interrupts(bool *allow, bool value,

@@ -10,6 +10,7 @@
 #include <linux/errno.h>
 #include <linux/types.h>
 
+struct iommu_group;
 struct pci_bus;
 struct pci_dev;
 struct vm_area_struct;
@@ -31,15 +32,20 @@ enum pci_gate_mode {
 /* For the core of the ownership, with the mutex of the group held */
 void pci_gate_close(struct pci_dev *pdev);
 void pci_gate_open(struct pci_dev *pdev);
+/* ... and without it */
+void pci_gate_unmap(const struct iommu_group *group);
 
 /* For the ways to the device */
 int pci_gate_check(struct pci_dev *pdev, const char *path);
 int pci_gate_check_mmap(struct pci_dev *pdev, const char *path);
 int pci_gate_check_bus(struct pci_bus *bus, const char *path);
-int pci_gate_check_below(struct pci_bus *bus, const char *path);
+int pci_gate_check_behind(struct pci_dev *top, const char *path);
+int pci_gate_check_tree(struct pci_dev *top, const char *path);
 int pci_gate_check_phys(phys_addr_t addr, size_t size, const char *path);
-int pci_gate_mmap_bar(struct vm_area_struct *vma, bool write_combine);
+int pci_gate_mmap_bar(struct vm_area_struct *vma);
 int pci_gate_mmap_phys(struct vm_area_struct *vma);
+int pci_gate_mmap_driver(struct vm_area_struct *vma, unsigned long pfn,
+			 const char *path);
 
 #else
 
@@ -58,7 +64,12 @@ static inline int pci_gate_check_bus(struct pci_bus *bus, const char *path)
 	return 0;
 }
 
-static inline int pci_gate_check_below(struct pci_bus *bus, const char *path)
+static inline int pci_gate_check_behind(struct pci_dev *top, const char *path)
+{
+	return 0;
+}
+
+static inline int pci_gate_check_tree(struct pci_dev *top, const char *path)
 {
 	return 0;
 }
@@ -69,8 +80,7 @@ static inline int pci_gate_check_phys(phys_addr_t addr, size_t size,
 	return 0;
 }
 
-static inline int pci_gate_mmap_bar(struct vm_area_struct *vma,
-				    bool write_combine)
+static inline int pci_gate_mmap_bar(struct vm_area_struct *vma)
 {
 	return -ENODEV;
 }
@@ -80,10 +90,18 @@ static inline int pci_gate_mmap_phys(struct vm_area_struct *vma)
 	return 0;
 }
 
+static inline int pci_gate_mmap_driver(struct vm_area_struct *vma,
+				       unsigned long pfn, const char *path)
+{
+	return 0;
+}
+
 #endif
 
 #if IS_ENABLED(CONFIG_KUNIT)
 int pci_gate_decide(bool gated, enum pci_gate_mode mode, bool locked_down);
+bool pci_gate_decodes(struct pci_dev *pdev, phys_addr_t addr);
+bool pci_gate_is_behind(struct pci_dev *pdev, const struct pci_dev *top);
 #endif
 
 #endif /* __LINUX_PCI_GATE_H */

@@ -269,7 +269,7 @@ static int claim_group(struct iommu_owner *owner, struct iommu_group *group,
 		ret = -EINVAL;
 	else
 		ret = claim_acquire(group, owner, lender);
-	iommu_owner_unlock(group);
+	iommu_owner_unlock_claimed(group);
 	if (!ret)
 		iommu_owner_notify_claim(owner, group);
 	return ret;
@@ -420,7 +420,7 @@ int iommu_owner_reserve(struct iommu_owner *owner, struct iommu_group *group,
 	} else if (ret == -EBUSY) {
 		iommu_owner_report_refused_claim(group, owner->name);
 	}
-	iommu_owner_unlock(group);
+	iommu_owner_unlock_claimed(group);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_reserve);

@@ -14,13 +14,18 @@
 
 #include "report.h"
 
-static void gate_device(struct device *dev, bool gated)
+/* MMU notifiers must not run under the mutex: iommu_owner_unlock() unmaps. */
+static void gate_close(struct iommu_group *group, struct device *dev)
 {
 	if (!dev_is_pci(dev))
 		return;
-	if (gated)
-		pci_gate_close(to_pci_dev(dev));
-	else
+	pci_gate_close(to_pci_dev(dev));
+	group->ownership.unmap = true;
+}
+
+static void gate_open(struct device *dev)
+{
+	if (dev_is_pci(dev))
 		pci_gate_open(to_pci_dev(dev));
 }
 
@@ -33,20 +38,30 @@ static void gate_state(struct iommu_group *group, enum iommu_owner_state old)
 
 	if (gated == iommu_owner_state_is_gated(old))
 		return;
-	for_each_group_device(group, gdev)
-		gate_device(gdev->dev, gated);
+	for_each_group_device(group, gdev) {
+		if (gated)
+			gate_close(group, gdev->dev);
+		else
+			gate_open(gdev->dev);
+	}
 }
 
 static void gate_joined(struct iommu_group *group, struct device *dev)
 {
 	if (iommu_owner_state_is_gated(group->ownership.state))
-		gate_device(dev, true);
+		gate_close(group, dev);
 }
 
 /* Whatever the state is by now: the gate refers to the device. */
 static void gate_left(struct iommu_group *group, struct device *dev)
 {
-	gate_device(dev, false);
+	gate_open(dev);
+}
+
+static void gate_unmap(struct iommu_group *group)
+{
+	lockdep_assert_not_held(&group->mutex);
+	pci_gate_unmap(group);
 }
 
 /**
@@ -85,6 +100,7 @@ static const struct iommu_owner_concept gate_concept = {
 	.state = gate_state,
 	.joined = gate_joined,
 	.left = gate_left,
+	.unmap = gate_unmap,
 };
 
 static int __init gate_init(void)

@@ -25,6 +25,9 @@ struct group_device;
  *	Tried again when a lease goes.
  * @IOMMU_OWNER_QUARANTINE_MEMORY: No memory for the default domain. Tried again.
  * @IOMMU_OWNER_QUARANTINE_DOMAIN: The default domain could not be attached.
+ * @IOMMU_OWNER_QUARANTINE_LOCKDOWN: The kernel is locked down, a device has not
+ *	been reset, and there is no default domain that keeps it from memory of the
+ *	kernel. Tried again.
  */
 enum iommu_owner_quarantine {
 	IOMMU_OWNER_QUARANTINE_NONE,
@@ -36,6 +39,7 @@ enum iommu_owner_quarantine {
 	IOMMU_OWNER_QUARANTINE_LEASE,
 	IOMMU_OWNER_QUARANTINE_MEMORY,
 	IOMMU_OWNER_QUARANTINE_DOMAIN,
+	IOMMU_OWNER_QUARANTINE_LOCKDOWN,
 };
 
 /**
@@ -63,6 +67,8 @@ enum iommu_owner_quarantine {
  * @retry_delay: Time until @retry runs again, in jiffies.
  * @uevent: Sends the uevent for @reported.
  * @sent: The generation of the last uevent.
+ * @unmap: Registers have to be unmapped when the mutex is dropped.
+ * @unmapping: Tasks that are doing so.
  * @lease: The lease that lockdown requires of @owner.
  * @leases: That one and those of others.
  * @required: The bits that @leases require. Also read without the mutex.
@@ -89,6 +95,8 @@ struct iommu_ownership {
 	unsigned long retry_delay;
 	struct delayed_work uevent;
 	u64 sent;
+	bool unmap;
+	unsigned int unmapping;
 	struct iommu_owner_lease lease;
 	struct hlist_head leases;
 	u32 required;

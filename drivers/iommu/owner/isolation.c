@@ -7,8 +7,9 @@
  *
  * A bit is computed when somebody asks, under the mutex of the group, and the
  * generation of the group moves with every change that the mutex orders:
- * domain, PASID, device, driver, ATS. Nothing is stored, so that a claim or a
- * probe does not pay for it. See lease.c for what keeps a bit as it is.
+ * domain, PASID, device, driver, ATS; and with a raw write to ACS, see acs.c.
+ * Nothing is stored, so that a claim or a probe does not pay for it. See lease.c
+ * for what keeps a bit as it is.
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
@@ -23,13 +24,15 @@
 #include <linux/moduleparam.h>
 #include <linux/msi.h>
 #include <linux/pci.h>
+#include <linux/security.h>
 #include <linux/sysfs.h>
 #include <trace/events/iommu_owner.h>
 
 #include "isolation.h"
 
-static bool trust_ats;
-module_param(trust_ats, bool, 0444);
+VISIBLE_IF_KUNIT bool iommu_owner_trust_ats;
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_trust_ats);
+module_param_named(trust_ats, iommu_owner_trust_ats, bool, 0444);
 MODULE_PARM_DESC(trust_ats,
 		 "Devices with ATS keep to the translations that they were given (default: false)");
 
@@ -44,6 +47,25 @@ static const char * const bit_names[] = {
 	[ilog2(IOMMU_OWNER_ISO_SNOOP)]			= "snoop",
 	[ilog2(IOMMU_OWNER_ISO_NO_FOREIGN_PASID)]	= "no-foreign-pasid",
 };
+
+/* What an administrator can do for a bit that is missing */
+static const char * const bit_needs[] = {
+	[ilog2(IOMMU_OWNER_ISO_TRANSLATED)]		= "an IOMMU that translates for the device",
+	[ilog2(IOMMU_OWNER_ISO_NO_DIRECT)]		= "firmware without memory for it",
+	[ilog2(IOMMU_OWNER_ISO_ISOLATED_MSI)]		= "interrupt remapping",
+	[ilog2(IOMMU_OWNER_ISO_ACS)]			= "ACS in the ports above",
+	[ilog2(IOMMU_OWNER_ISO_NO_SIBLING)]		= "no driver on a device of the group",
+	[ilog2(IOMMU_OWNER_ISO_STRICT)]			= "iommu.strict=1",
+	[ilog2(IOMMU_OWNER_ISO_ATS)]			= "the device without ATS",
+	[ilog2(IOMMU_OWNER_ISO_SNOOP)]			= "an IOMMU that enforces cache coherency",
+	[ilog2(IOMMU_OWNER_ISO_NO_FOREIGN_PASID)]	= "no PASID of a driver on the group",
+};
+
+/* The first of what @missing, which is not 0, needs */
+const char *iommu_owner_isolation_needs(u32 missing)
+{
+	return bit_needs[__ffs(missing)];
+}
 
 /* Print the names of @bits to @buf; there is a space between two. */
 void iommu_owner_isolation_names(u32 bits, char *buf, size_t size)
@@ -79,11 +101,27 @@ u32 iommu_owner_domain_bits(const struct iommu_domain *domain)
 	}
 }
 
-/* Does the administrator trust @dev, of the PCI bus, with ATS? */
+/*
+ * Must DMA by user space be isolated? LOCKDOWN_USER_DMA is for a refusal, which
+ * lockdown logs, LOCKDOWN_USER_DMA_QUERY for a question.
+ */
+bool iommu_owner_locked_down(enum lockdown_reason what)
+{
+	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_locked_down, what);
+	return security_locked_down(what);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_locked_down);
+
+/*
+ * Is @dev, of the PCI bus, trusted with ATS? Ask when it has ATS. Lockdown does not
+ * trust the administrator, see waiver.c.
+ */
 bool iommu_owner_ats_trusted(struct device *dev)
 {
-	return trust_ats && !to_pci_dev(dev)->untrusted;
+	return iommu_owner_trust_ats && !to_pci_dev(dev)->untrusted &&
+	       !iommu_owner_locked_down(LOCKDOWN_USER_DMA_QUERY);
 }
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_ats_trusted);
 
 #ifdef CONFIG_PCI
 #define REDIRECT	(PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
@@ -104,14 +142,49 @@ static bool isolation_redirected(struct pci_dev *pdev)
 	return !port || pci_acs_path_enabled(port, NULL, REDIRECT);
 }
 
+#define CXL_DVSEC_DEVICE	0
+#define CXL_DVSEC_CTRL		0x0c
+#define  CXL_DVSEC_CACHE_ENABLE	BIT(0)
+
+/*
+ * The IOMMU does not look at CXL.cache. A VF takes part in that of its PF, and all
+ * functions in that of function 0.
+ */
+static bool isolation_has_cxl_cache(struct pci_dev *pdev)
+{
+	struct pci_dev *first;
+	bool enabled = false;
+	u16 pos, ctrl;
+
+	pdev = pci_physfn(pdev);
+	/* Without a lock of the bus, which others hold when they wait for a group */
+	first = pci_get_domain_bus_and_slot(pci_domain_nr(pdev->bus),
+					    pdev->bus->number,
+					    PCI_DEVFN(PCI_SLOT(pdev->devfn), 0));
+	if (first)
+		pdev = first;
+	pos = pci_find_dvsec_capability(pdev, PCI_VENDOR_ID_CXL,
+					CXL_DVSEC_DEVICE);
+	if (pos)
+		enabled = pci_read_config_word(pdev, pos + CXL_DVSEC_CTRL,
+					       &ctrl) ||
+			  (ctrl & CXL_DVSEC_CACHE_ENABLE);
+	pci_dev_put(first);
+	return enabled;
+}
+
 static u32 isolation_pci_bits(struct device *dev)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
 	u32 bits = 0;
 
+	if (!pdev->iommu_bypass && !isolation_has_cxl_cache(pdev))
+		bits |= IOMMU_OWNER_ISO_TRANSLATED;
 	if (isolation_redirected(pdev))
 		bits |= IOMMU_OWNER_ISO_ACS;
-	if (!pdev->ats_enabled || iommu_owner_ats_trusted(dev))
+	/* The enable bit is in the device, which need not obey it */
+	if (device_iommu_capable(dev, IOMMU_CAP_BLOCKS_TRANSLATED) ||
+	    iommu_owner_ats_trusted(dev))
 		bits |= IOMMU_OWNER_ISO_ATS;
 	return bits;
 }
@@ -123,8 +196,8 @@ static u32 isolation_pci_bits(struct device *dev)
 #endif
 
 /*
- * What the interrupts and the bus of @dev hold. There is no ATS and no way
- * around the IOMMU on a bus that is not PCI.
+ * What the interrupts and the bus of @dev hold; "translated" if its requests go to
+ * the IOMMU. There is no ATS and no way around the IOMMU on a bus that is not PCI.
  */
 VISIBLE_IF_KUNIT u32 iommu_owner_bus_bits(struct device *dev)
 {
@@ -136,7 +209,8 @@ VISIBLE_IF_KUNIT u32 iommu_owner_bus_bits(struct device *dev)
 	if (dev_is_pci(dev))
 		bits |= isolation_pci_bits(dev);
 	else
-		bits |= IOMMU_OWNER_ISO_ACS | IOMMU_OWNER_ISO_ATS;
+		bits |= IOMMU_OWNER_ISO_TRANSLATED | IOMMU_OWNER_ISO_ACS |
+			IOMMU_OWNER_ISO_ATS;
 	return bits;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_bus_bits);
@@ -191,7 +265,8 @@ u32 iommu_owner_group_bits(struct iommu_group *group)
 	if (group->ownership.owner || xa_empty(&group->pasid_array))
 		bits |= IOMMU_OWNER_ISO_NO_FOREIGN_PASID;
 
-	bits |= IOMMU_OWNER_ISO_DEVICE;
+	/* What the domain decides as well is there already, or missing */
+	bits |= IOMMU_OWNER_ISO_DEVICE & ~IOMMU_OWNER_ISO_DOMAIN;
 	for_each_group_device(group, gdev) {
 		if (gdev->blocked && !gdev->unblocked)
 			continue;

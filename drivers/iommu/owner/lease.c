@@ -16,8 +16,8 @@
 #include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/lockdep.h>
-#include <linux/security.h>
 #include <linux/spinlock.h>
+#include <linux/wait_bit.h>
 
 #include "isolation.h"
 #include "lease.h"
@@ -31,6 +31,12 @@
 static DEFINE_SPINLOCK(lease_lock);
 /* Those, of all groups, that require isolated interrupts */
 static HLIST_HEAD(msi_leases);
+/*
+ * Held for reading from the look at ACS to the lease that requires it, and for
+ * writing while user space writes ACS controls. That may wait for a reset, so the
+ * former, with the mutex of a group, only tries it.
+ */
+DECLARE_RWSEM(iommu_owner_acs_lock);
 
 static void lease_update_required(struct iommu_ownership *own)
 {
@@ -70,9 +76,9 @@ static void lease_del(struct iommu_group *group,
 	lease_update_required(&group->ownership);
 }
 
-/* Take @lease, but no reference to @group. */
-static int lease_acquire(struct iommu_group *group, u32 required,
-			 const char *holder, struct iommu_owner_lease *lease)
+/* For lease_acquire() */
+static int lease_check(struct iommu_group *group, u32 required,
+		       const char *holder, struct iommu_owner_lease *lease)
 {
 	int ret;
 
@@ -92,6 +98,21 @@ static int lease_acquire(struct iommu_group *group, u32 required,
 	lease->required = required;
 	lease_add(group, lease);
 	return 0;
+}
+
+/* Take @lease, but no reference to @group. */
+static int lease_acquire(struct iommu_group *group, u32 required,
+			 const char *holder, struct iommu_owner_lease *lease)
+{
+	int ret;
+
+	if (!(required & IOMMU_OWNER_ISO_ACS))
+		return lease_check(group, required, holder, lease);
+	if (!down_read_trylock(&iommu_owner_acs_lock))
+		return -EBUSY;
+	ret = lease_check(group, required, holder, lease);
+	up_read(&iommu_owner_acs_lock);
+	return ret;
 }
 
 /* What a lease of @group requires of every device and @dev is missing */
@@ -141,11 +162,12 @@ static void lease_changed(struct iommu_group *group)
  * with -EBUSY, also for the owner of the group and for the administrator. If
  * the default domain of the group is missing one, the group goes into quarantine at
  * the end of an ownership until the lease is put. A lease of a group whose last
- * device leaves has nothing to keep any more.
+ * device leaves has nothing to keep any more: iommu_owner_isolation_lost() says so.
  *
  * Context: May sleep. Takes the mutex of the group.
  * Return: 0; -EPERM if bits are not held, which &iommu_owner_lease.missing then
- * names; -EINVAL if @required has unknown bits or none; -ENODEV if @dev has no
+ * names; -EBUSY if ACS is required, and user space is writing ACS controls of a
+ * port; -EINVAL if @required has unknown bits or none; -ENODEV if @dev has no
  * group; -ENOMEM, or the error of the IOMMU driver that has no way to block
  * DMA.
  */
@@ -180,8 +202,10 @@ static void lease_left(struct iommu_group *group, struct device *dev)
 
 	if (!list_empty(&group->devices))
 		return;
-	hlist_for_each_entry_safe(lease, next, &group->ownership.leases, node)
+	hlist_for_each_entry_safe(lease, next, &group->ownership.leases, node) {
 		lease_del(group, lease);
+		store_release_wake_up(&lease->lost, true);
+	}
 }
 
 /*
@@ -193,17 +217,20 @@ static void lease_left(struct iommu_group *group, struct device *dev)
 #define LEASE_LOCKDOWN_FIRST	(IOMMU_OWNER_ISO_NO_DIRECT | \
 			 IOMMU_OWNER_ISO_ISOLATED_MSI | IOMMU_OWNER_ISO_ACS)
 
-VISIBLE_IF_KUNIT bool iommu_owner_locked_down(void)
-{
-	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_locked_down);
-	return security_locked_down(LOCKDOWN_USER_DMA);
-}
-EXPORT_SYMBOL_IF_KUNIT(iommu_owner_locked_down);
-
-/* Once the ownership has a lease nobody asks again: lockdown logs the question. */
+/* Once the ownership has a lease nobody asks again. */
 static bool lease_is_required(struct iommu_group *group)
 {
-	return !group->ownership.lease.required && iommu_owner_locked_down();
+	return !group->ownership.lease.required &&
+	       iommu_owner_locked_down(LOCKDOWN_USER_DMA_QUERY);
+}
+
+/* Lockdown logs who was refused, and we what and why. */
+static int lease_refuse(struct iommu_group *group, struct iommu_owner *owner,
+			u32 missing)
+{
+	iommu_owner_locked_down(LOCKDOWN_USER_DMA);
+	iommu_owner_report_not_isolated(group, owner, missing);
+	return -EPERM;
 }
 
 /* What is missing with every owner is no reason to stop DMA. */
@@ -216,10 +243,8 @@ static int lease_may_acquire(struct iommu_group *group,
 	if (!lease_is_required(group))
 		return 0;
 	missing = LEASE_LOCKDOWN_FIRST & ~iommu_owner_group_bits(group);
-	if (missing) {
-		iommu_owner_report_not_isolated(group, owner, missing);
-		return -EPERM;
-	}
+	if (missing)
+		return lease_refuse(group, owner, missing);
 	/* For lease_acquired(), which need not ask again */
 	group->ownership.lease.holder = owner->name;
 	return 0;
@@ -231,9 +256,7 @@ static int lease_of_owner(struct iommu_group *group, struct iommu_owner *owner)
 	int ret;
 
 	ret = lease_acquire(group, LEASE_LOCKDOWN, owner->name, lease);
-	if (ret == -EPERM)
-		iommu_owner_report_not_isolated(group, owner, lease->missing);
-	return ret;
+	return ret == -EPERM ? lease_refuse(group, owner, lease->missing) : ret;
 }
 
 /* ATS is off now, and the lease keeps it so when the owner attaches. */
@@ -277,6 +300,17 @@ static void lease_report_refusal(struct iommu_group *group, u32 bits,
 	}
 }
 
+/* As iommu_owner_lease_refuses(), but a lease may come or go meanwhile. */
+bool iommu_owner_lease_refuses_unlocked(struct iommu_group *group, u32 bits,
+					const char *what)
+{
+	bits &= READ_ONCE(group->ownership.required);
+	if (likely(!bits))
+		return false;
+	lease_report_refusal(group, bits, what);
+	return true;
+}
+
 /*
  * Does a lease of @group prevent @what, which loses @bits? A yes is
  * logged.
@@ -286,11 +320,7 @@ bool iommu_owner_lease_refuses(struct iommu_group *group, u32 bits,
 {
 	lockdep_assert_held(&group->mutex);
 
-	bits &= group->ownership.required;
-	if (likely(!bits))
-		return false;
-	lease_report_refusal(group, bits, what);
-	return true;
+	return iommu_owner_lease_refuses_unlocked(group, bits, what);
 }
 
 static const char *lease_domain_name(unsigned int type)
@@ -305,16 +335,44 @@ static const char *lease_domain_name(unsigned int type)
 	}
 }
 
+/* A device that may have DMA armed by user space, which a driver would let go */
+static struct group_device *lease_armed_device(struct iommu_group *group)
+{
+	struct group_device *gdev;
+
+	for_each_group_device(group, gdev)
+		if (gdev->armed || gdev->used)
+			return gdev;
+	return NULL;
+}
+
+/*
+ * Would a device of @group reach memory of the kernel through @domain, although
+ * the kernel is locked down and user space may have armed its DMA? An owner that
+ * maps its own memory attaches domains that translate.
+ */
+static bool lease_is_unsafe(struct iommu_group *group,
+			    const struct iommu_domain *domain,
+			    enum lockdown_reason what)
+{
+	lockdep_assert_held(&group->mutex);
+
+	return (~iommu_owner_domain_bits(domain) & IOMMU_OWNER_ISO_DOMAIN) &&
+	       lease_armed_device(group) &&
+	       iommu_owner_locked_down(what);
+}
+
 /* Would @domain lose what a lease of @group requires? A yes is logged. */
 bool iommu_owner_lease_refuses_domain(struct iommu_group *group,
 				      const struct iommu_domain *domain)
 {
-	if (likely(!group->ownership.required))
+	u32 lost = IOMMU_OWNER_ISO_DOMAIN & ~iommu_owner_domain_bits(domain);
+
+	if (likely(!lost))
 		return false;
-	return iommu_owner_lease_refuses(group,
-					 IOMMU_OWNER_ISO_DOMAIN &
-					 ~iommu_owner_domain_bits(domain),
-					 lease_domain_name(domain->type));
+	return iommu_owner_lease_refuses(group, lost,
+					 lease_domain_name(domain->type)) ||
+	       lease_is_unsafe(group, domain, LOCKDOWN_USER_DMA);
 }
 
 /* The same for a default domain of this type; 0 if that is not known yet */
@@ -390,9 +448,31 @@ void iommu_owner_isolation_put(struct iommu_owner_lease *lease)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_isolation_put);
 
-static bool lease_may_return(struct iommu_group *group)
+/**
+ * iommu_owner_isolation_lost() - Has a lease ended by itself?
+ * @lease: A lease that was taken.
+ *
+ * It has when the last device of its group has left. To wait for that, use
+ * wait_var_event() with &iommu_owner_lease.lost. The lease still has to be put.
+ *
+ * Context: Any.
+ * Return: true if nothing is kept isolated any more.
+ */
+bool iommu_owner_isolation_lost(const struct iommu_owner_lease *lease)
 {
-	return !lease_refuses_default(group);
+	/* Paired with store_release_wake_up() in lease_left() */
+	return smp_load_acquire(&lease->lost);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_isolation_lost);
+
+static enum iommu_owner_quarantine lease_may_return(struct iommu_group *group)
+{
+	if (lease_refuses_default(group))
+		return IOMMU_OWNER_QUARANTINE_LEASE;
+	if (lease_is_unsafe(group, group->default_domain,
+			    LOCKDOWN_USER_DMA_QUERY))
+		return IOMMU_OWNER_QUARANTINE_LOCKDOWN;
+	return IOMMU_OWNER_QUARANTINE_NONE;
 }
 
 /* May a driver that uses the DMA API be probed on @gdev? A refusal is logged. */
@@ -430,13 +510,14 @@ static void lease_joining(struct iommu_group *group, struct group_device *gdev)
  *
  * Context: Any. The caller has the mutex of the group or, as long as @dev has
  * none, is probing it.
- * Return: true if a lease of its group requires that ATS is off, and the
- * administrator does not trust the device with it.
+ * Return: true if a lease of its group requires that ATS is off, and the device
+ * is not trusted with it.
  */
 bool iommu_owner_refuses_ats(struct device *dev)
 {
 	struct iommu_group *group = dev->iommu_group;
 
+	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_refuses_ats, dev);
 	/*
 	 * An attach has the mutex, and so has the caller that gets a lease: it sees what
 	 * the attach has done. But for the attach that a crash kernel defers,

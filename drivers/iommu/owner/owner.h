@@ -77,8 +77,8 @@ struct iommu_owner {
  * @use: The owner claims a group once more, or user space gets access to one of
  *	its devices. An error refuses it.
  * @ended: The owner has gone, the default domain has not returned.
- * @may_return: May the default domain return? If not, the group goes into
- *	quarantine.
+ * @may_return: May the default domain return? If not, for which reason the group
+ *	goes into quarantine.
  * @returned: The default domain has returned, or nothing prevents drivers from
  *	being probed any more.
  * @may_probe: May a driver that uses the DMA API be probed on a device?
@@ -91,6 +91,8 @@ struct iommu_owner {
  * @event: Something has happened that the tokens of @owner are sent. Without
  *	the mutex if @group is NULL.
  * @access: The host was refused access to a device of @owner.
+ * @unmap: The mutex has been dropped after &iommu_ownership.unmap was set. Without
+ *	a mutex of a group.
  * @settled: The last ownership of @owner may have ended. Without a mutex.
  * @free: @owner is freed. Without a mutex.
  *
@@ -103,7 +105,7 @@ struct iommu_owner_concept {
 	int (*acquired)(struct iommu_group *group, struct iommu_owner *owner);
 	int (*use)(struct iommu_group *group, struct iommu_owner *owner);
 	void (*ended)(struct iommu_group *group);
-	bool (*may_return)(struct iommu_group *group);
+	enum iommu_owner_quarantine (*may_return)(struct iommu_group *group);
 	void (*returned)(struct iommu_group *group);
 	bool (*may_probe)(struct iommu_group *group,
 			  struct group_device *gdev);
@@ -119,6 +121,7 @@ struct iommu_owner_concept {
 		      enum iommu_owner_reason reason);
 	void (*access)(struct iommu_owner *owner,
 		       const struct iommu_owner_access *access);
+	void (*unmap)(struct iommu_group *group);
 	void (*settled)(struct iommu_owner *owner);
 	void (*free)(struct iommu_owner *owner);
 };
@@ -133,7 +136,7 @@ int iommu_owner_may_acquire(struct iommu_group *group, struct iommu_owner *owner
 int iommu_owner_acquired(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner);
 void iommu_owner_ended(struct iommu_group *group);
-bool iommu_owner_may_return(struct iommu_group *group);
+enum iommu_owner_quarantine iommu_owner_may_return(struct iommu_group *group);
 void iommu_owner_returned(struct iommu_group *group);
 bool iommu_owner_may_probe(struct iommu_group *group,
 			   struct group_device *gdev);
@@ -153,6 +156,7 @@ void iommu_owner_access(struct iommu_owner *owner,
 void iommu_owner_settled(struct iommu_owner *owner);
 void iommu_owner_freed(struct iommu_owner *owner);
 
+void iommu_owner_unlock_claimed(struct iommu_group *group);
 void iommu_owner_set_state(struct iommu_group *group,
 			   enum iommu_owner_state state);
 enum iommu_owner_state iommu_owner_group_state(struct iommu_group *group);

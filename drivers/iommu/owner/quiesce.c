@@ -57,6 +57,8 @@ static int quiesce_mark(struct device *dev, bool used)
 			return ret;
 	}
 	gdev->used = used;
+	if (!used)
+		gdev->armed = false;
 	return 0;
 }
 
@@ -105,9 +107,13 @@ static noinline int quiesce_reset(struct pci_dev *pdev)
 	if (ret != -ENOTTY)
 		return ret;
 	/* There is no reset, or none after which the device answers */
-	return pci_device_is_present(pdev) ? 0 : -ENODEV;
+	return pci_device_is_present(pdev) ? IOMMU_OWNER_NOT_RESET : -ENODEV;
 }
+
+/* Not in other kernels: where lockdown allows BPF, root could skip the reset */
+#if IS_ENABLED(CONFIG_IOMMU_OWNER_KUNIT_TEST)
 ALLOW_ERROR_INJECTION(quiesce_reset, ERRNO);
+#endif
 
 static int quiesce_function(struct pci_dev *pdev)
 {
@@ -126,7 +132,7 @@ static int quiesce_function(struct pci_dev *pdev)
 
 	pending = !pci_wait_for_pending_transaction(pdev);
 	ret = quiesce_reset(pdev);
-	if (!ret && pending && !pci_wait_for_pending_transaction(pdev))
+	if (ret >= 0 && pending && !pci_wait_for_pending_transaction(pdev))
 		ret = -EIO;
 	return ret;
 }
@@ -158,8 +164,11 @@ static int quiesce_pci(struct device *dev, bool locked)
 		return quiesce_locked(dev);
 	if (!pci_dev_trylock(pdev))
 		return -EAGAIN;
-	/* If not, its address may be that of another device, with a driver */
-	ret = pci_dev_is_added(pdev) ? quiesce_locked(dev) : -ENODEV;
+	/*
+	 * If not, it is being removed, or found just now: its address may be that
+	 * of another device, with a driver
+	 */
+	ret = pci_dev_is_added(pdev) ? quiesce_locked(dev) : -EAGAIN;
 	pci_dev_unlock(pdev);
 	return ret;
 }
@@ -172,8 +181,9 @@ static int quiesce_pci(struct device *dev, bool locked)
 
 /*
  * Turn off what @dev could do by itself. @locked: the caller has its lock,
- * which a reset needs. -EAGAIN: another task has it, try again later. -ENODEV:
- * the device does not answer.
+ * which a reset needs. IOMMU_OWNER_NOT_RESET: its bus mastering is off, but there is no
+ * reset. -EAGAIN: another task has the lock, or removes it, try again later.
+ * -ENODEV: the device does not answer.
  */
 VISIBLE_IF_KUNIT int iommu_owner_quiesce(struct device *dev, bool locked)
 {
@@ -207,6 +217,13 @@ static enum iommu_owner_quarantine quiesce_reason(struct device *dev, int err)
 	}
 }
 
+/* What iommu_owner_quiesce() has returned for @gdev */
+static void quiesce_update(struct group_device *gdev, int ret)
+{
+	gdev->used = ret < 0;
+	gdev->armed = ret;
+}
+
 /*
  * Quiesce all devices of @group that user space had. The mutex is dropped
  * meanwhile: the state of the group keeps owners and drivers away. Return what
@@ -232,9 +249,9 @@ static enum iommu_owner_quarantine quiesce_devices(struct iommu_group *group,
 		mutex_lock(&group->mutex);
 		gdev = iommu_owner_find_device(group, dev);
 		if (gdev)
-			gdev->used = ret;
+			quiesce_update(gdev, ret);
 		/* A device that has gone keeps nobody from the others */
-		if (gdev && ret)
+		if (gdev && ret < 0)
 			reason = quiesce_reason(dev, ret);
 		put_device(dev);
 	}
@@ -242,18 +259,35 @@ static enum iommu_owner_quarantine quiesce_devices(struct iommu_group *group,
 	return reason;
 }
 
+/*
+ * May the default domain return? One that does not do for a device without a reset
+ * is replaced, unless a driver relies on it.
+ */
+static enum iommu_owner_quarantine quiesce_may_return(struct iommu_group *group)
+{
+	enum iommu_owner_quarantine reason = iommu_owner_may_return(group);
+
+	if (reason == IOMMU_OWNER_QUARANTINE_LOCKDOWN &&
+	    !iommu_owner_kernel_user(group, NULL) &&
+	    !__iommu_group_set_default_type(group, IOMMU_DOMAIN_DMA))
+		return IOMMU_OWNER_QUARANTINE_NONE;
+	return reason;
+}
+
 /* Return what keeps @group in quarantine. */
 static enum iommu_owner_quarantine
 quiesce_attach_default(struct iommu_group *group)
 {
+	enum iommu_owner_quarantine reason;
 	int ret;
 
 	lockdep_assert_held(&group->mutex);
 
 	if (list_empty(&group->devices))
 		return IOMMU_OWNER_QUARANTINE_NONE;
-	if (!iommu_owner_may_return(group))
-		return IOMMU_OWNER_QUARANTINE_LEASE;
+	reason = quiesce_may_return(group);
+	if (reason)
+		return reason;
 	ret = __iommu_group_set_domain_internal(group, group->default_domain,
 						0);
 	if (ret == -ENOMEM)
@@ -382,7 +416,8 @@ static bool quiesce_may_retry(struct iommu_ownership *own)
 	if (own->quarantine == IOMMU_OWNER_QUARANTINE_ACCESS)
 		return !READ_ONCE(own->draining);
 	return quiesce_must_poll(own->quarantine) ||
-	       own->quarantine == IOMMU_OWNER_QUARANTINE_LEASE;
+	       own->quarantine == IOMMU_OWNER_QUARANTINE_LEASE ||
+	       own->quarantine == IOMMU_OWNER_QUARANTINE_LOCKDOWN;
 }
 
 /*
@@ -398,6 +433,13 @@ static void quiesce_wait(struct iommu_group *group)
 		wait_var_event(&own->quiescer, !READ_ONCE(own->quiescer));
 		mutex_lock(&group->mutex);
 	}
+}
+
+static int quiesce_errno(enum iommu_owner_quarantine reason)
+{
+	if (reason == IOMMU_OWNER_QUARANTINE_LOCKDOWN)
+		return -EPERM;
+	return reason ? -EBUSY : 0;
 }
 
 void __iommu_owner_retry(struct iommu_group *group, struct device *locked)
@@ -463,39 +505,51 @@ void iommu_owner_retry_device(struct device *dev)
 }
 EXPORT_SYMBOL_GPL(iommu_owner_retry_device);
 
+/* The administrator trusts the devices of @group, which is in quarantine. */
+static int quiesce_clear(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+	struct group_device *gdev;
+	int ret;
+
+	if (own->quiescer || READ_ONCE(own->draining))
+		return -EBUSY;
+	ret = quiesce_errno(quiesce_may_return(group));
+	if (!ret)
+		ret = __iommu_group_set_domain_internal(group,
+							group->default_domain,
+							0);
+	if (ret)
+		return ret;
+	while ((gdev = quiesce_used_device(group)))
+		quiesce_update(gdev, IOMMU_OWNER_NOT_RESET);
+	quiesce_leave_quarantine(group);
+	return 0;
+}
+
 /**
  * iommu_owner_clear_quarantine() - Trust the devices of a group again
  * @group: The group; the caller has a reference.
  *
  * The default domain returns and drivers may bind.
  *
+ * Under lockdown they get a default domain that translates.
+ *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EINVAL if @group is not in quarantine; -EBUSY if another task is
  * quiescing its devices now, if user space may still have access, or if a lease
- * does not allow the default domain; or the error of the IOMMU driver that could
+ * does not allow the default domain; -EPERM if the kernel is locked down and there
+ * is no default domain that translates; or the error of the IOMMU driver that could
  * not attach the default domain: the quarantine goes on.
  */
 int iommu_owner_clear_quarantine(struct iommu_group *group)
 {
 	struct iommu_ownership *own = &group->ownership;
-	struct group_device *gdev;
 	int ret;
 
 	iommu_owner_lock(group);
-	if (own->state != IOMMU_OWNER_STATE_QUARANTINE)
-		ret = -EINVAL;
-	else if (own->quiescer || READ_ONCE(own->draining) ||
-		 !iommu_owner_may_return(group))
-		ret = -EBUSY;
-	else
-		ret = __iommu_group_set_domain_internal(group,
-							group->default_domain,
-							0);
-	if (!ret) {
-		while ((gdev = quiesce_used_device(group)))
-			gdev->used = false;
-		quiesce_leave_quarantine(group);
-	}
+	ret = own->state == IOMMU_OWNER_STATE_QUARANTINE ?
+	      quiesce_clear(group) : -EINVAL;
 	iommu_owner_unlock(group);
 	return ret;
 }

@@ -4,6 +4,8 @@
 
 #include "owner.h"
 
+#define IOMMU_OWNER_NOT_RESET	1	/* of iommu_owner_quiesce(), see there */
+
 void iommu_owner_quiesce_group(struct iommu_group *group);
 void iommu_owner_return_group(struct iommu_group *group);
 void iommu_owner_undo_group(struct iommu_group *group);

@@ -71,6 +71,7 @@ static const char * const quarantine_names[] = {
 	[IOMMU_OWNER_QUARANTINE_LEASE]		= "a lease does not allow the default domain",
 	[IOMMU_OWNER_QUARANTINE_MEMORY]		= "no memory for the default domain",
 	[IOMMU_OWNER_QUARANTINE_DOMAIN]		= "the default domain cannot be attached",
+	[IOMMU_OWNER_QUARANTINE_LOCKDOWN]	= "locked down, and a device was not reset",
 };
 
 void iommu_owner_report_quarantine(struct iommu_group *group)
@@ -181,9 +182,10 @@ void iommu_owner_report_not_isolated(struct iommu_group *group,
 	lockdep_assert_held(&group->mutex);
 	report_trace_refusal(group, "", owner->name);
 	iommu_owner_isolation_names(missing, names, sizeof(names));
-	pr_warn_ratelimited("group %d: %s (%s, pid %d) refused: the kernel is locked down, and the group is not isolated: %s missing\n",
+	pr_warn_ratelimited("group %d: %s (%s, pid %d) refused: the kernel is locked down, and the group is not isolated: %s missing; needs %s\n",
 			    group->id, owner->name, current->comm,
-			    task_tgid_nr(current), names);
+			    task_tgid_nr(current), names,
+			    iommu_owner_isolation_needs(missing));
 }
 
 static int report_blockers(struct iommu_group *group,

@@ -22,6 +22,7 @@
  *	      fields of struct group_device
  *		iommu_owner::lock, which protects the groups, the watches and
  *		the tokens of an owner
+ *		iommu_owner_acs_lock, which is only tried here
  *		the lock of the leases, see lease.c
  *		gate_lock of drivers/pci/gate.c, which page faults take, too
  *
@@ -139,14 +140,17 @@ bool iommu_owner_may_probe(struct iommu_group *group, struct group_device *gdev)
 	return true;
 }
 
-bool iommu_owner_may_return(struct iommu_group *group)
+enum iommu_owner_quarantine iommu_owner_may_return(struct iommu_group *group)
 {
 	const struct iommu_owner_concept *concept;
+	enum iommu_owner_quarantine reason;
 
-	for_each_concept(concept, may_return)
-		if (!concept->may_return(group))
-			return false;
-	return true;
+	for_each_concept(concept, may_return) {
+		reason = concept->may_return(group);
+		if (reason)
+			return reason;
+	}
+	return IOMMU_OWNER_QUARANTINE_NONE;
 }
 
 void iommu_owner_ended(struct iommu_group *group)
@@ -292,13 +296,28 @@ void iommu_owner_lock(struct iommu_group *group)
 	mutex_lock(&group->mutex);
 }
 
+static void state_unlock_and_unmap(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+	const struct iommu_owner_concept *concept;
+
+	own->unmap = false;
+	own->unmapping++;
+	mutex_unlock(&group->mutex);
+	for_each_concept(concept, unmap)
+		concept->unmap(group);
+	guard(mutex)(&group->mutex);
+	own->unmapping--;
+}
+
 /**
  * iommu_owner_unlock() - Unlock a group and report its state if that is new
  * @group: The group; the caller has a reference.
  *
  * That an ownership is ending is not announced: its end is.
  *
- * Context: Releases the mutex of @group.
+ * Context: Releases the mutex of @group. May sleep: registers of its devices that
+ * the host had mapped are unmapped without the mutex before this returns.
  */
 void iommu_owner_unlock(struct iommu_group *group)
 {
@@ -312,7 +331,24 @@ void iommu_owner_unlock(struct iommu_group *group)
 		for_each_concept(concept, report)
 			concept->report(group);
 	}
-	mutex_unlock(&group->mutex);
+	if (unlikely(own->unmap))
+		state_unlock_and_unmap(group);
+	else
+		mutex_unlock(&group->mutex);
+}
+
+/*
+ * The same after a claim or a reservation: nothing is mapped any more when the caller
+ * returns to user space. Who comes second unmaps as well, it does not wait.
+ */
+void iommu_owner_unlock_claimed(struct iommu_group *group)
+{
+	struct iommu_ownership *own = &group->ownership;
+
+	lockdep_assert_held(&group->mutex);
+
+	own->unmap |= own->unmapping;
+	iommu_owner_unlock(group);
 }
 
 struct group_device *iommu_owner_find_device(struct iommu_group *group,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests: what becomes of an access of the host to a device
+ * KUnit tests: what becomes of an access of the host to a device, and which
+ * devices it concerns
  */
 #include <kunit/test.h>
+#include <linux/pci.h>
 #include <linux/pci-gate.h>
 
 #define REPORT	1
@@ -48,8 +50,94 @@ static void verdict(struct kunit *test)
 					cell->locked_down));
 }
 
+/* VGA memory is at fixed addresses besides the BARs, on x86. */
+static void vga_memory(struct kunit *test)
+{
+	bool x86 = IS_ENABLED(CONFIG_X86);
+	struct pci_dev *real, *pdev;
+
+	pdev = kunit_kzalloc(test, sizeof(*pdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pdev);
+	real = pci_get_device(PCI_ANY_ID, PCI_ANY_ID, NULL);
+	if (!real)
+		kunit_skip(test, "no PCI device, and so no bus");
+	pdev->bus = real->bus;
+
+	pdev->class = PCI_CLASS_NETWORK_ETHERNET << 8;
+	KUNIT_EXPECT_FALSE(test, pci_gate_decodes(pdev, 0xa0000));
+	pdev->class = PCI_CLASS_DISPLAY_3D << 8;
+	KUNIT_EXPECT_FALSE(test, pci_gate_decodes(pdev, 0xa0000));
+	pdev->class = PCI_CLASS_DISPLAY_VGA << 8;
+	KUNIT_EXPECT_FALSE(test, pci_gate_decodes(pdev, 0x9ffff));
+	KUNIT_EXPECT_EQ(test, x86, pci_gate_decodes(pdev, 0xa0000));
+	KUNIT_EXPECT_EQ(test, x86, pci_gate_decodes(pdev, 0xbffff));
+	KUNIT_EXPECT_FALSE(test, pci_gate_decodes(pdev, 0xc0000));
+	pci_dev_put(real);
+}
+
+/* A root port with a PF below, and a device beside the port */
+struct tree {
+	struct pci_bus root;
+	struct pci_bus secondary;
+	struct pci_bus virtual;
+	struct pci_dev port;
+	struct pci_dev pf;
+	struct pci_dev vf;
+	struct pci_dev beside;
+};
+
+static struct tree *tree_alloc(struct kunit *test)
+{
+	struct tree *tree = kunit_kzalloc(test, sizeof(*tree), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, tree);
+	tree->port.bus = &tree->root;
+	tree->port.subordinate = &tree->secondary;
+	tree->beside.bus = &tree->root;
+	tree->secondary.parent = &tree->root;
+	tree->secondary.self = &tree->port;
+	tree->pf.bus = &tree->secondary;
+	tree->pf.is_physfn = 1;
+	/* As the PCI core makes it for VFs that the bus of the PF has no room for */
+	tree->virtual.parent = &tree->secondary;
+	tree->vf.bus = &tree->virtual;
+	return tree;
+}
+
+static void behind_a_bridge(struct kunit *test)
+{
+	struct tree *tree = tree_alloc(test);
+
+	KUNIT_EXPECT_TRUE(test, pci_gate_is_behind(&tree->pf, &tree->port));
+	KUNIT_EXPECT_TRUE(test, pci_gate_is_behind(&tree->vf, &tree->port));
+	KUNIT_EXPECT_FALSE(test, pci_gate_is_behind(&tree->port, &tree->port));
+	KUNIT_EXPECT_FALSE(test, pci_gate_is_behind(&tree->beside, &tree->port));
+	KUNIT_EXPECT_FALSE(test, pci_gate_is_behind(&tree->port, &tree->pf));
+	KUNIT_EXPECT_FALSE(test, pci_gate_is_behind(&tree->pf, &tree->beside));
+}
+
+#ifdef CONFIG_PCI_IOV
+static void behind_a_pf(struct kunit *test)
+{
+	struct tree *tree = tree_alloc(test);
+
+	/* Below the same port, not a VF of this PF */
+	KUNIT_EXPECT_FALSE(test, pci_gate_is_behind(&tree->vf, &tree->pf));
+	tree->vf.is_virtfn = 1;
+	tree->vf.physfn = &tree->pf;
+	KUNIT_EXPECT_TRUE(test, pci_gate_is_behind(&tree->vf, &tree->pf));
+	KUNIT_EXPECT_FALSE(test, pci_gate_is_behind(&tree->pf, &tree->pf));
+	KUNIT_EXPECT_FALSE(test, pci_gate_is_behind(&tree->pf, &tree->vf));
+}
+#endif
+
 static struct kunit_case gate_cases[] = {
 	KUNIT_CASE_PARAM(verdict, cell_gen_params),
+	KUNIT_CASE(vga_memory),
+	KUNIT_CASE(behind_a_bridge),
+#ifdef CONFIG_PCI_IOV
+	KUNIT_CASE(behind_a_pf),
+#endif
 	{}
 };
 

@@ -2,6 +2,9 @@
 /*
  * KUnit tests: the report of the isolation of a group, bit by bit
  */
+#include <kunit/static_stub.h>
+#include <linux/pci.h>
+
 #include "mock.h"
 
 #define BIT_OF(name)	IOMMU_OWNER_ISO_##name
@@ -55,6 +58,7 @@ struct missing {
 };
 
 static const struct missing missing_bits[] = {
+	{ "translated", BIT_OF(TRANSLATED), .bus_bits = BIT_OF(TRANSLATED) },
 	{ "no_direct", BIT_OF(NO_DIRECT), .direct = true },
 	{ "snoop", BIT_OF(SNOOP), .incoherent = true },
 	{ "isolated_msi", BIT_OF(ISOLATED_MSI), .bus_bits = BIT_OF(ISOLATED_MSI) },
@@ -214,6 +218,61 @@ static void pasid_of_the_kernel(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_ISO_ALL, held(mdev));
 }
 
+#ifdef CONFIG_PCI
+/* A PCI device, without the bus; @ats_enabled is what it says of itself. */
+
+struct fake_pci {
+	struct pci_dev pdev;
+	struct pci_bus bus;
+	struct iommu_device iommu_dev;
+	struct dev_iommu iommu;
+};
+
+static bool blocks_translated(struct device *dev, enum iommu_cap cap)
+{
+	return cap == IOMMU_CAP_BLOCKS_TRANSLATED;
+}
+
+static bool blocks_nothing(struct device *dev, enum iommu_cap cap)
+{
+	return false;
+}
+
+static u32 ats_bit(struct kunit *test, bool ats_enabled,
+		   bool (*capable)(struct device *dev, enum iommu_cap cap))
+{
+	const struct iommu_ops ops = { .capable = capable };
+	struct fake_pci *pci;
+
+	pci = kunit_kzalloc(test, sizeof(*pci), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pci);
+	pci->pdev.bus = &pci->bus;
+	pci->pdev.ats_enabled = ats_enabled;
+	pci->pdev.untrusted = true;	/* whatever the command line says */
+	pci->pdev.dev.bus = &pci_bus_type;
+	pci->pdev.dev.iommu = &pci->iommu;
+	pci->iommu.iommu_dev = &pci->iommu_dev;
+	pci->iommu_dev.ops = &ops;
+	return iommu_owner_bus_bits(&pci->pdev.dev) & BIT_OF(ATS);
+}
+
+static void only_the_iommu_is_asked_for_ats(struct kunit *test)
+{
+	kunit_deactivate_static_stub(test, iommu_owner_bus_bits);
+	KUNIT_EXPECT_EQ(test, 0, ats_bit(test, false, NULL));
+	KUNIT_EXPECT_EQ(test, 0, ats_bit(test, false, blocks_nothing));
+	KUNIT_EXPECT_EQ(test, BIT_OF(ATS),
+			ats_bit(test, false, blocks_translated));
+	KUNIT_EXPECT_EQ(test, BIT_OF(ATS),
+			ats_bit(test, true, blocks_translated));
+}
+#else
+static void only_the_iommu_is_asked_for_ats(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PCI");
+}
+#endif
+
 /* sysfs */
 
 static void free_page_action(void *buf)
@@ -344,6 +403,7 @@ static struct kunit_case isolation_cases[] = {
 	KUNIT_CASE(sibling_with_a_driver),
 	KUNIT_CASE(driver_that_hands_over),
 	KUNIT_CASE(pasid_of_the_kernel),
+	KUNIT_CASE(only_the_iommu_is_asked_for_ats),
 	KUNIT_CASE(file_names_the_bits),
 	KUNIT_CASE(changes_are_traced),
 	KUNIT_CASE(claim_computes_nothing),

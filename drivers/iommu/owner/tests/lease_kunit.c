@@ -4,16 +4,20 @@
  */
 #include <kunit/static_stub.h>
 #include <linux/delay.h>
+#include <linux/pci.h>
 
-#include "../lease.h"
 #include "mock.h"
 
 static bool locked_down;
 static atomic_t lockdown_asked;
+static atomic_t lockdown_logged;
 
-static bool mock_locked_down(void)
+static bool mock_locked_down(enum lockdown_reason what)
 {
-	atomic_inc(&lockdown_asked);
+	if (what == LOCKDOWN_USER_DMA_QUERY)
+		atomic_inc(&lockdown_asked);
+	else if (READ_ONCE(locked_down))
+		atomic_inc(&lockdown_logged);
 	return READ_ONCE(locked_down);
 }
 
@@ -29,10 +33,17 @@ static unsigned int mock_lockdown_asked(void)
 	return atomic_xchg(&lockdown_asked, 0);
 }
 
+/* How many lines lockdown has logged since the last time */
+static unsigned int mock_lockdown_logged(void)
+{
+	return atomic_xchg(&lockdown_logged, 0);
+}
+
 static int lease_init(struct kunit *test)
 {
 	locked_down = false;
 	atomic_set(&lockdown_asked, 0);
+	atomic_set(&lockdown_logged, 0);
 	kunit_activate_static_stub(test, iommu_owner_locked_down,
 				   mock_locked_down);
 	return mock_init(test);
@@ -331,6 +342,35 @@ static void late_device_is_blocked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, late));
 }
 
+/* Whatever the domain translates, it is not for this device */
+static void late_device_past_the_iommu(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = isolated_device(test);
+	struct mock_device *late = mock_device_alloc(test, mdev->group, 0);
+
+	lease_get(test, mdev, BIT_OF(TRANSLATED));
+	late->bus_bits &= ~BIT_OF(TRANSLATED);
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(late));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(late));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, late));
+}
+
+/* Isolated by all but itself */
+static void device_past_the_iommu_under_lockdown(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+	struct iommu_owner *a = mock_owner(test, "vmm-8")->owner;
+
+	mock_lock_down(true);
+	mdev->bus_bits &= ~BIT_OF(TRANSLATED);
+	mock_listen(test, "not isolated: translated missing");
+	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_EQ(test, 1, mock_heard());
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
+			mock_state(mdev->group));
+}
+
 static void late_device_of_an_owner(struct kunit *test)
 {
 	struct mock_device *mdev = mock_pasid_device(test, NULL);
@@ -379,7 +419,9 @@ static void lease_ends_with_the_last_device(struct kunit *test)
 	struct mock_device *next;
 
 	lease = lease_get(test, mdev, BIT_OF(TRANSLATED) | BIT_OF(NO_SIBLING));
+	KUNIT_EXPECT_FALSE(test, iommu_owner_isolation_lost(lease));
 	mock_device_del(mdev);
+	KUNIT_EXPECT_TRUE(test, iommu_owner_isolation_lost(lease));
 	mock_default_type(IOMMU_DOMAIN_IDENTITY);
 	next = mock_device(test, mdev->group);
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(next));
@@ -540,6 +582,8 @@ static void isolated_group_under_lockdown(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_attach_group(a, domain, group));
 	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_asked());
+	/* A line would say that something was refused */
+	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_logged());
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
 	KUNIT_EXPECT_NE(test, 0, required(mdev));
 
@@ -569,6 +613,7 @@ static void group_that_is_not_isolated(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, 0, mock_device_add(mdev));
 		KUNIT_EXPECT_EQ(test, -EPERM,
 				iommu_owner_claim_group(a, mdev->group));
+		KUNIT_EXPECT_EQ(test, 1, mock_lockdown_logged());
 		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
 				mock_state(mdev->group));
 		KUNIT_EXPECT_STREQ(test, "I", mdev->history);
@@ -583,7 +628,7 @@ static void lockdown_names_what_is_missing(struct kunit *test)
 
 	mock_lock_down(true);
 	mdev->bus_bits = BIT_OF(ATS);
-	mock_listen(test, "not isolated: isolated-msi acs missing");
+	mock_listen(test, "not isolated: isolated-msi acs missing; needs interrupt remapping");
 	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, mdev->group));
 	KUNIT_EXPECT_EQ(test, 1, mock_heard());
 }
@@ -598,6 +643,7 @@ static void ats_that_stays_on(struct kunit *test)
 	mock_lock_down(true);
 	mdev->bus_bits &= ~BIT_OF(ATS);
 	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, 1, mock_lockdown_logged());
 	KUNIT_EXPECT_STREQ(test, "IBI", mdev->history);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
 	KUNIT_EXPECT_EQ(test, -ESTALE, iommu_owner_release_group(a, group));
@@ -676,6 +722,132 @@ static void late_device_under_lockdown(struct kunit *test)
 	/* The end of the ownership is the end of its lease */
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(late));
+}
+
+/* Devices that were quiesced, but not reset */
+
+/* A device whose group can get a default domain that translates */
+static struct mock_device *translated_device(struct kunit *test)
+{
+	struct mock_device *mdev = mock_device(test, NULL);
+
+	if (!IS_ENABLED(CONFIG_IOMMU_DMA))
+		kunit_skip(test, "needs CONFIG_IOMMU_DMA");
+	mock_default_type(0);
+	return mdev;
+}
+
+static unsigned int default_domain_type(struct iommu_group *group)
+{
+	guard(mutex)(&group->mutex);
+	return group->default_domain->type;
+}
+
+static void use_without_reset(struct kunit *test, struct iommu_owner *owner,
+			      struct mock_device *mdev)
+{
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	mock_fail_quiesce(mdev, IOMMU_OWNER_NOT_RESET, 1);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(owner, mdev->group));
+}
+
+static void without_reset_under_lockdown(struct kunit *test)
+{
+	struct mock_device *mdev = translated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	use_without_reset(test, a, mdev);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+
+	mock_lock_down(true);
+	use_without_reset(test, a, mdev);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA, default_domain_type(group));
+	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_logged());
+
+	/* And stays so, until the device has been reset */
+	KUNIT_EXPECT_EQ(test, -EBUSY, store_type(test, group, "identity"));
+	KUNIT_EXPECT_EQ(test, 1, mock_lockdown_logged());
+	KUNIT_EXPECT_EQ(test, -EBUSY, store_type(test, group, "DMA-FQ"));
+	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_LT(test, 0, store_type(test, group, "identity"));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
+}
+
+/* There is no domain that would do. */
+static void without_reset_and_domain(struct kunit *test)
+{
+	struct mock_device *mdev = translated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mock_lock_down(true);
+	mock_fail_alloc("U");
+	use_without_reset(test, a, mdev);
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, -EPERM, iommu_owner_clear_quarantine(group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+
+	mock_fail_alloc(NULL);
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA, default_domain_type(group));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, group));
+}
+
+/* To clear a quarantine resets nothing. */
+static void clear_under_lockdown(struct kunit *test)
+{
+	struct mock_device *mdev = translated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+	struct iommu_group *group = mdev->group;
+
+	mock_lock_down(true);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	mock_fail_quiesce(mdev, -EIO, 1);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
+	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA, default_domain_type(group));
+	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(mdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, store_type(test, group, "identity"));
+}
+
+/* The parameter trusts a device with ATS, lockdown does not trust the parameter */
+static void ats_is_not_trusted_under_lockdown(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	bool was = iommu_owner_trust_ats;
+	struct pci_dev *pdev;
+
+	pdev = kunit_kzalloc(test, sizeof(*pdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pdev);
+	pdev->dev.iommu_group = mdev->group;
+	lease_get(test, mdev, BIT_OF(ATS));
+
+	iommu_owner_trust_ats = true;
+	KUNIT_EXPECT_FALSE(test, iommu_owner_refuses_ats(&pdev->dev));
+	mock_lock_down(true);
+	KUNIT_EXPECT_TRUE(test, iommu_owner_refuses_ats(&pdev->dev));
+	KUNIT_EXPECT_FALSE(test, iommu_owner_ats_trusted(&pdev->dev));
+
+	/* It is not asked where it makes no difference */
+	mock_lockdown_asked();
+	pdev->untrusted = true;
+	KUNIT_EXPECT_TRUE(test, iommu_owner_refuses_ats(&pdev->dev));
+	pdev->untrusted = false;
+	iommu_owner_trust_ats = false;
+	KUNIT_EXPECT_TRUE(test, iommu_owner_refuses_ats(&pdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, mock_lockdown_asked());
+	iommu_owner_trust_ats = was;
 }
 
 /* Races */
@@ -845,6 +1017,8 @@ static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(pasid_of_the_kernel_is_kept_out),
 	KUNIT_CASE(probe_is_repeated_when_put),
 	KUNIT_CASE(late_device_is_blocked),
+	KUNIT_CASE(late_device_past_the_iommu),
+	KUNIT_CASE(device_past_the_iommu_under_lockdown),
 	KUNIT_CASE(late_device_of_an_owner),
 	KUNIT_CASE(lease_ends_with_the_last_device),
 	KUNIT_CASE(end_waits_for_the_lease),
@@ -859,6 +1033,10 @@ static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(reservation_needs_no_lease),
 	KUNIT_CASE(lockdown_after_the_claim),
 	KUNIT_CASE(late_device_under_lockdown),
+	KUNIT_CASE(without_reset_under_lockdown),
+	KUNIT_CASE(without_reset_and_domain),
+	KUNIT_CASE(clear_under_lockdown),
+	KUNIT_CASE(ats_is_not_trusted_under_lockdown),
 	KUNIT_CASE(race_with_the_type),
 	KUNIT_CASE(race_with_an_owner),
 	{}

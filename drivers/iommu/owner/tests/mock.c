@@ -399,7 +399,8 @@ struct mock_device *mock_device_alloc(struct kunit *test,
 	mdev = kzalloc(sizeof(*mdev), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, mdev);
 
-	mdev->bus_bits = IOMMU_OWNER_ISO_ISOLATED_MSI | IOMMU_OWNER_ISO_ACS |
+	mdev->bus_bits = IOMMU_OWNER_ISO_TRANSLATED |
+			 IOMMU_OWNER_ISO_ISOLATED_MSI | IOMMU_OWNER_ISO_ACS |
 			 IOMMU_OWNER_ISO_ATS;
 	mdev->dev.bus = &mock_bus;
 	mdev->dev.release = device_release;

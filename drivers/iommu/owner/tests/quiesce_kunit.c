@@ -292,7 +292,8 @@ static void device_that_does_not_resume(struct kunit *test)
 	struct pci_dev *pdev = edu_get(test);
 	struct device *dev = &pdev->dev;
 
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(dev, false));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_NOT_RESET,
+			iommu_owner_quiesce(dev, false));
 
 	dev_pm_domain_set(dev, &stuck_domain);
 	pm_runtime_allow(dev);
@@ -305,7 +306,8 @@ static void device_that_does_not_resume(struct kunit *test)
 	pm_runtime_enable(dev);
 	pm_runtime_forbid(dev);
 	dev_pm_domain_set(dev, NULL);
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(dev, false));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_NOT_RESET,
+			iommu_owner_quiesce(dev, false));
 	pci_dev_put(pdev);
 }
 
@@ -331,14 +333,15 @@ static void device_that_was_removed(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, next);
 	KUNIT_ASSERT_PTR_NE(test, next, pdev);
 	pci_set_master(next);
-	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_owner_quiesce(&pdev->dev, false));
+	KUNIT_EXPECT_EQ(test, -EAGAIN, iommu_owner_quiesce(&pdev->dev, false));
 	KUNIT_EXPECT_TRUE(test, edu_is_master(next));
 
 	/* The same for the device itself, while another task has its lock */
 	device_lock(&next->dev);
 	KUNIT_EXPECT_EQ(test, -EAGAIN, iommu_owner_quiesce(&next->dev, false));
 	KUNIT_EXPECT_TRUE(test, edu_is_master(next));
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_quiesce(&next->dev, true));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_NOT_RESET,
+			iommu_owner_quiesce(&next->dev, true));
 	KUNIT_EXPECT_FALSE(test, edu_is_master(next));
 	device_unlock(&next->dev);
 	pci_dev_put(next);
