@@ -17,8 +17,12 @@
 #include "owner_test.h"
 
 #define PCI		"/sys/bus/pci"
+#define GROUPS		"/sys/kernel/iommu_groups"
 #define TARGETS		ARRAY_SIZE(ids)
 #define SPACE_SIZE	4096
+#define CXL_VENDOR	0x1e98
+#define CXL_CTRL	0x0c
+#define CXL_CACHE_ENABLE	0x1
 
 /* What the tests take: of each the one that is plugged in last */
 static const struct {
@@ -117,6 +121,7 @@ FIXTURE_TEARDOWN(config)
 			close(t->real);
 		driver_clear(&t->pdev);
 	}
+	gate_set("enforce");
 }
 
 /* Registers are little-endian, as the machine that this runs on */
@@ -652,6 +657,94 @@ TEST_F(config, hidden)
 	}
 	if (!all && !has_all())
 		SKIP(return, "no device with a hidden capability");
+}
+
+/* The DVSEC of CXL behind that at @pos, or the first one; 0 if there is none */
+static unsigned int next_cxl(struct target *t, unsigned int pos)
+{
+	unsigned int loops = 480;
+
+	if (t->size <= PCI_CFG_SPACE_SIZE)
+		return 0;
+	do {
+		pos = pos ? PCI_EXT_CAP_NEXT(before(t, pos, 4)) :
+			    PCI_CFG_SPACE_SIZE;
+		if (pos && PCI_EXT_CAP_ID(before(t, pos, 4)) ==
+		    PCI_EXT_CAP_ID_DVSEC &&
+		    before(t, pos + PCI_DVSEC_HEADER1, 2) == CXL_VENDOR)
+			return pos;
+	} while (pos && loops--);
+	return 0;
+}
+
+/* What CXL defines: one bit there lets the device reach memory past the IOMMU */
+TEST_F(config, cxl)
+{
+	unsigned int pos, len, found = 0;
+	struct target *t;
+
+	for (t = self->targets; t < self->targets + self->count; t++) {
+		for (pos = next_cxl(t, 0); pos; pos = next_cxl(t, pos)) {
+			found++;
+			len = PCI_DVSEC_HEADER1_LEN(before(t, pos +
+						    PCI_DVSEC_HEADER1, 4));
+			expect_read_only(_metadata, t, pos, pos + len);
+			/* It can be found */
+			EXPECT_EQ(PCI_EXT_CAP_ID_DVSEC,
+				  PCI_EXT_CAP_ID(user_get(t, pos, 4)));
+			EXPECT_EQ(before(t, pos + PCI_DVSEC_HEADER1, 4),
+				  user_get(t, pos + PCI_DVSEC_HEADER1, 4));
+		}
+	}
+	if (!found && !has_all())
+		SKIP(return, "no CXL device");
+	EXPECT_LT(0, found);
+}
+
+static bool is_translated(struct target *t)
+{
+	char report[512];
+
+	return !get(report, sizeof(report), GROUPS "/%d/owner/isolation",
+		    t->pdev.group) && strstr(report, "held: translated");
+}
+
+/* Enabled by the host, where VFIO does not let the user */
+TEST_F(config, cxl_cache_is_not_translated)
+{
+	unsigned int pos, found = 0;
+	char path[PATH_MAX];
+	struct target *t;
+	__u16 ctrl;
+	int fd;
+
+	if (gate_set("off") == -ENOENT)
+		SKIP(return, "no isolation report");
+	for (t = self->targets; t < self->targets + self->count; t++) {
+		pos = next_cxl(t, 0);
+		while (pos && before(t, pos + PCI_DVSEC_HEADER2, 2))
+			pos = next_cxl(t, pos);
+		if (!pos)
+			continue;
+		found++;
+		ctrl = before(t, pos + CXL_CTRL, 2);
+		ASSERT_EQ(0, ctrl & CXL_CACHE_ENABLE);
+		EXPECT_TRUE(is_translated(t));
+		snprintf(path, sizeof(path), PCI "/devices/%.15s/config",
+			 t->pdev.bdf);
+		fd = open(path, O_WRONLY);
+		ASSERT_LE(0, fd);
+		ctrl |= CXL_CACHE_ENABLE;
+		ASSERT_EQ(2, pwrite(fd, &ctrl, 2, pos + CXL_CTRL));
+		EXPECT_FALSE(is_translated(t));
+		ctrl &= ~CXL_CACHE_ENABLE;
+		ASSERT_EQ(2, pwrite(fd, &ctrl, 2, pos + CXL_CTRL));
+		EXPECT_TRUE(is_translated(t));
+		close(fd);
+	}
+	if (!found && !has_all())
+		SKIP(return, "no CXL device");
+	EXPECT_LT(0, found);
 }
 
 /* VFIO takes no bridge: its windows decide where all behind it decode */

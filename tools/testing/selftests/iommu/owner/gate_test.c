@@ -11,6 +11,7 @@
  * it, a thousand times.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -24,6 +25,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
+#include "owner_park.h"
 #include "owner_test.h"
 #include "owner_token.h"
 
@@ -283,12 +285,16 @@ static int write_vpd(const struct pdev *pdev)
 	return put_dev(pdev, "vpd", "1");
 }
 
+static int map_at(__u64 at)
+{
+	int fd = open("/dev/mem", O_RDWR | O_SYNC);
+
+	return access_map(fd < 0 ? -errno : fd, at);
+}
+
 static int map_devmem(const struct pdev *pdev)
 {
-	int fd = open("/dev/mem", O_RDWR | O_SYNC), bar;
-
-	bar = find_bar(pdev, BAR_MEM);
-	return access_map(fd < 0 ? -errno : fd, bar_start(pdev, bar, BAR_MEM));
+	return map_at(bar_start(pdev, find_bar(pdev, BAR_MEM), BAR_MEM));
 }
 
 /* /dev/mem writes no address that is higher than all memory */
@@ -301,6 +307,112 @@ static int write_devmem(const struct pdev *pdev)
 	ret = access_fd(fd < 0 ? -errno : fd, &zero, 4,
 			bar_start(pdev, bar, BAR_MEM) + 4, true);
 	return ret == -EFAULT ? ABSENT : ret;
+}
+
+/* As write_devmem() */
+static int read_at(__u64 at)
+{
+	int fd = open("/dev/mem", O_RDONLY | O_SYNC), ret;
+	__u32 data;
+
+	ret = access_fd(fd < 0 ? -errno : fd, &data, 4, at, false);
+	return ret == -EFAULT ? ABSENT : ret;
+}
+
+static int read_devmem(const struct pdev *pdev)
+{
+	return read_at(bar_start(pdev, find_bar(pdev, BAR_MEM), BAR_MEM));
+}
+
+/* Where the config space of a function is, or 0 */
+static __u64 ecam_start(const struct pdev *pdev)
+{
+	unsigned int domain, bus, slot, function, segment, first, last;
+	FILE *iomem = fopen("/proc/iomem", "r");
+	unsigned long long start, end;
+	__u64 found = 0;
+	char line[128];
+
+	if (!iomem || sscanf(pdev->bdf, "%x:%x:%x.%x", &domain, &bus, &slot,
+			     &function) != 4)
+		return 0;
+	while (fgets(line, sizeof(line), iomem))
+		if (sscanf(line, " %llx-%llx : PCI ECAM %x [bus %x-%x]", &start,
+			   &end, &segment, &first, &last) == 5 &&
+		    segment == domain && first <= bus && bus <= last)
+			found = start + ((__u64)(bus - first) << 20) +
+				(slot << 15) + (function << 12);
+	fclose(iomem);
+	return found;
+}
+
+static int map_ecam(const struct pdev *pdev)
+{
+	__u64 start = ecam_start(pdev);
+
+	return start ? map_at(start) : ABSENT;
+}
+
+#define VGA_MEM		0xa0000
+
+static bool has_vga_memory(const struct pdev *pdev)
+{
+	FILE *iomem = fopen("/proc/iomem", "r");
+	unsigned long long start, end;
+	bool there = false;
+	char line[128];
+
+	/* On x86 */
+	while (iomem && fgets(line, sizeof(line), iomem))
+		if (sscanf(line, " %llx-%llx", &start, &end) == 2)
+			there |= start == VGA_MEM;
+	if (iomem)
+		fclose(iomem);
+	return there && !get(line, sizeof(line), PCI "/devices/%s/class",
+			     pdev->bdf) && !strncmp(line, "0x0300", 6);
+}
+
+static int map_vga(const struct pdev *pdev)
+{
+	return has_vga_memory(pdev) ? map_at(VGA_MEM) : ABSENT;
+}
+
+static int read_vga(const struct pdev *pdev)
+{
+	return has_vga_memory(pdev) ? read_at(VGA_MEM) : ABSENT;
+}
+
+/* What they are by default */
+static int set_reset_method(const struct pdev *pdev)
+{
+	return put_dev(pdev, "reset_method", "default");
+}
+
+static int set_msi_bus(const struct pdev *pdev)
+{
+	return put_dev(pdev, "msi_bus", "1");
+}
+
+static int set_d3cold(const struct pdev *pdev)
+{
+	return put_dev(pdev, "d3cold_allowed", "1");
+}
+
+static int set_link(const struct pdev *pdev)
+{
+	static const char * const files[] = {
+		"l0s_aspm", "l1_aspm", "l1_1_aspm", "l1_2_aspm", "l1_1_pcipm",
+		"l1_2_pcipm", "clkpm",
+	};
+	int ret = ABSENT;
+	char file[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files) && ret >= 0; i++) {
+		snprintf(file, sizeof(file), "link/%s", files[i]);
+		if (exists(PCI "/devices/%s/%s", pdev->bdf, file))
+			ret = put_dev(pdev, file, "0");
+	}
+	return ret;
 }
 
 /*
@@ -328,8 +440,16 @@ static const struct way {
 	{ "reset", reset },
 	{ "enable", enable, false, -EBUSY },
 	{ "vpd write", write_vpd },
+	{ "reset_method", set_reset_method },
+	{ "msi_bus", set_msi_bus },
+	{ "d3cold_allowed", set_d3cold },
+	{ "link", set_link },
 	{ "/dev/mem mmap", map_devmem, true },
 	{ "/dev/mem write", write_devmem, true },
+	{ "/dev/mem read", read_devmem, true },
+	{ "ECAM mmap", map_ecam, true },
+	{ "VGA memory mmap", map_vga, true },
+	{ "VGA memory read", read_vga, true },
 };
 
 static const char * const modes[] = { "enforce", "log", "off" };
@@ -356,7 +476,7 @@ static bool reads_config(const struct pdev *pdev)
 }
 
 /* The devices that have, between them, all ways: found by their ids */
-#define CARDS		3
+#define CARDS		4
 
 struct card {
 	struct pdev pdev;
@@ -370,6 +490,8 @@ static bool find_cards(struct card *cards)
 	/* I/O ports, a ROM and a reset; a BAR that can be prefetched */
 	cards[1].there = find_alone(&cards[1].pdev, "0x8086", "0x10d3");
 	cards[2].there = find_alone(&cards[2].pdev, "0x1af4", "0x1041");
+	/* VGA memory; not on all machines */
+	cards[3].there = find_alone(&cards[3].pdev, "0x1234", "0x1111");
 	return cards[0].there;
 }
 
@@ -407,7 +529,10 @@ static void quarantine(struct __test_metadata *_metadata, struct card *card)
 	vfio_close(&card->vfio);
 	let_reset();
 	driver_clear(&card->pdev);
+	/* Which the gate refuses by now */
+	ASSERT_EQ(0, gate_set("off"));
 	put("default", PCI "/devices/%s/reset_method", card->pdev.bdf);
+	ASSERT_EQ(0, gate_set("enforce"));
 }
 
 /* As the column of the matrix says */
@@ -615,6 +740,18 @@ static unsigned int answering(void *maps[])
 	return bits;
 }
 
+/* As a debugger reads it: without a signal */
+static bool can_read(const void *map)
+{
+	int fd = open("/proc/self/mem", O_RDONLY);
+	__u32 word;
+	bool ret;
+
+	ret = pread(fd, &word, sizeof(word), (uintptr_t)map) == sizeof(word);
+	close(fd);
+	return ret;
+}
+
 static bool child_sees(void *map)
 {
 	int status;
@@ -644,6 +781,59 @@ TEST_F(mapped, before_the_claim)
 	edu_close(edu_open_sysfs(&self->edu));
 	EXPECT_EQ(ALL_MAPS, answering(maps));
 	unmap_all(maps);
+}
+
+/* By the file of a driver that has been unbound since */
+TEST_F(mapped, by_uio)
+{
+	void *map;
+	int fd;
+
+	if (load_module(UIO_MODULE))
+		SKIP(return, "no " UIO_MODULE);
+	ASSERT_EQ(0, driver_bind(&self->edu, UIO_DRIVER));
+	fd = uio_open(&self->edu);
+	ASSERT_LE(0, fd);
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	/* The mapping keeps the file open */
+	close(fd);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_TRUE(edu_try_answers(map));
+	EXPECT_NE(0, unload_module(UIO_MODULE));
+
+	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
+	EXPECT_FALSE(edu_try_answers(map));
+	EXPECT_FALSE(child_sees(map));
+	vfio_close(&self->vfio);
+	munmap(map, PAGE);
+	EXPECT_EQ(0, unload_module(UIO_MODULE));
+}
+
+/* The same */
+TEST_F(mapped, by_framebuffer)
+{
+	char path[32] = "";
+	struct pdev card;
+	void *map;
+	int fd;
+
+	if (!find_alone(&card, "0x1013", "0x00b8") || load_module("cirrusfb"))
+		SKIP(return, "no cirrus-vga alone in its group, or no cirrusfb");
+	ASSERT_EQ(0, driver_bind(&card, "cirrusfb"));
+	for (int n = 0; n < 8; n++)
+		if (exists(PCI "/devices/%s/graphics/fb%d", card.bdf, n))
+			snprintf(path, sizeof(path), "/dev/fb%d", n);
+	fd = open(path, O_RDWR);
+	ASSERT_LE(0, fd);
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_TRUE(can_read(map));
+	driver_clear(&card);
+	ASSERT_EQ(0, token_reserve(self->token, card.group));
+	EXPECT_FALSE(can_read(map));
+	munmap(map, PAGE);
 }
 
 /* A process that has the mapping by fork() loses it as well. */
@@ -687,6 +877,150 @@ TEST_F(mapped, by_debugger)
 	EXPECT_GT(0, pread(fd, &id, 4, (uintptr_t)map));
 	close(fd);
 	munmap(map, PAGE);
+}
+
+/* As a BAR: the config space, which /dev/mem maps by its address */
+TEST_F(mapped, config_space)
+{
+	__u64 start = ecam_start(&self->edu);
+	int fd;
+	__u32 *map;
+
+	if (!start)
+		SKIP(return, "no ECAM in /proc/iomem");
+	fd = open("/dev/mem", O_RDWR | O_SYNC);
+	ASSERT_LE(0, fd);
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
+	close(fd);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_TRUE(can_read(map));
+	EXPECT_EQ(0x11e81234, *map);
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	EXPECT_FALSE(can_read(map));
+	EXPECT_EQ(-EBUSY, map_ecam(&self->edu));
+	EXPECT_TRUE(reads_config(&self->edu));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	EXPECT_TRUE(can_read(map));
+	munmap(map, PAGE);
+}
+
+/* It does not go on into a page that the process has lost. */
+TEST_F(mapped, by_debugger_across_pages)
+{
+	__u64 start = bar_start(&self->edu, 0, BAR_MEM);
+	int devmem = open("/dev/mem", O_RDWR | O_SYNC);
+	int fd = open("/proc/self/mem", O_RDONLY);
+	__u32 words[2] = {};
+	char *map;
+
+	ASSERT_LE(0, devmem);
+	ASSERT_LE(0, fd);
+	/* The page below the BAR, and its first one */
+	map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, devmem,
+		   start - PAGE);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(8, pread(fd, words, 8, (uintptr_t)map + PAGE - 4));
+	EXPECT_EQ(0xed, words[1] & 0xff);
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	EXPECT_EQ(4, pread(fd, words, 8, (uintptr_t)map + PAGE - 4));
+	close(devmem);
+	close(fd);
+	munmap(map, 2 * PAGE);
+}
+
+#define MEMTYPES	"/sys/kernel/debug/x86/pat_memtype_list"
+
+/* Does x86 have write-combining reserved for this page? */
+static bool combines(__u64 page)
+{
+	unsigned long long start, end;
+	char line[128], type[32];
+	FILE *list = fopen(MEMTYPES, "r");
+	bool ret = false;
+
+	if (!list)
+		return false;
+	while (fgets(line, sizeof(line), list))
+		if (sscanf(line, "PAT: [mem %llx-%llx] %31s", &start, &end,
+			   type) == 3 && start <= page && page < end)
+			ret |= !strcmp(type, "write-combining");
+	fclose(list);
+	return ret;
+}
+
+/* The memory type is reserved until the last copy of the last part has gone. */
+TEST_F(mapped, write_combining)
+{
+	char file[32], *map;
+	int go[2], bar, fd;
+	struct pdev pdev;
+	__u64 start;
+	pid_t pid;
+
+	if (access(MEMTYPES, R_OK))
+		SKIP(return, "no memory types at " MEMTYPES);
+	if (!find_alone(&pdev, "0x1af4", "0x1041"))
+		SKIP(return, "no virtio-net alone in its IOMMU group");
+	driver_clear(&pdev);
+	bar = find_bar(&pdev, BAR_PREFETCH);
+	ASSERT_LE(0, bar);
+	start = bar_start(&pdev, bar, BAR_PREFETCH);
+	snprintf(file, sizeof(file), "resource%d_wc", bar);
+	fd = dev_open(&pdev, file, O_RDWR);
+	ASSERT_LE(0, fd);
+	ASSERT_FALSE(combines(start));
+	map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_TRUE(combines(start));
+	__atomic_load_n((__u32 *)map, __ATOMIC_RELAXED);
+	EXPECT_TRUE(combines(start));
+
+	ASSERT_EQ(0, munmap(map, PAGE));
+	EXPECT_TRUE(combines(start + PAGE));
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	if (!pid) {
+		close(go[1]);
+		(void)!read(go[0], file, 1);
+		_exit(0);
+	}
+	ASSERT_EQ(0, munmap(map + PAGE, PAGE));
+	EXPECT_TRUE(combines(start + PAGE));
+	close(go[0]);
+	close(go[1]);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_FALSE(combines(start));
+	EXPECT_FALSE(combines(start + PAGE));
+	put(pdev.bdf, PCI "/drivers_probe");
+}
+
+/* It is found by the gate, whatever its file. */
+TEST_F(mapped, write_combining_before_the_claim)
+{
+	struct pdev pdev;
+	char file[32];
+	__u32 *map;
+	int bar, fd;
+
+	if (!find_alone(&pdev, "0x1af4", "0x1041"))
+		SKIP(return, "no virtio-net alone in its IOMMU group");
+	driver_clear(&pdev);
+	bar = find_bar(&pdev, BAR_PREFETCH);
+	ASSERT_LE(0, bar);
+	snprintf(file, sizeof(file), "resource%d_wc", bar);
+	fd = dev_open(&pdev, file, O_RDWR);
+	ASSERT_LE(0, fd);
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_TRUE(can_read(map));
+	ASSERT_EQ(0, token_reserve(self->token, pdev.group));
+	EXPECT_FALSE(can_read(map));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	EXPECT_TRUE(can_read(map));
+	munmap(map, PAGE);
+	put(pdev.bdf, PCI "/drivers_probe");
 }
 
 /* The owner of the device reaches it as ever. */
@@ -739,23 +1073,57 @@ TEST_F(mapped, parameter)
 	EXPECT_TRUE(mode_is("off"));
 }
 
-/* Removal asks nobody: the ownership ends with the device. */
-TEST_F(mapped, remove_works)
+static void remove_edu(struct __test_metadata *_metadata, struct pdev *edu)
+{
+	EXPECT_EQ(0, put("1", PCI "/devices/%s/remove", edu->bdf));
+	EXPECT_FALSE(exists(PCI "/devices/%s", edu->bdf));
+}
+
+static void rescan_edu(struct __test_metadata *_metadata, struct pdev *edu)
 {
 	__u64 end = now_ms() + WAIT_MS;
 
+	EXPECT_EQ(0, put("1", PCI "/rescan"));
+	while (!exists(PCI "/devices/%s", edu->bdf) && now_ms() < end)
+		nap(20);
+	edu->group = dev_group(edu->bdf);
+	EXPECT_TRUE(state_is(edu->group, "kernel"));
+}
+
+/* Removal asks nobody: the ownership ends with the device. */
+TEST_F(mapped, remove_works)
+{
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 	ASSERT_EQ(-EBUSY, write_config(&self->edu));
-	EXPECT_EQ(0, put("1", PCI "/devices/%s/remove", self->edu.bdf));
-	EXPECT_FALSE(exists(PCI "/devices/%s", self->edu.bdf));
-	EXPECT_EQ(0, put("1", PCI "/rescan"));
-	while (!exists(PCI "/devices/%s", self->edu.bdf) && now_ms() < end)
-		nap(20);
-	self->edu.group = dev_group(self->edu.bdf);
-	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
+	remove_edu(_metadata, &self->edu);
+	rescan_edu(_metadata, &self->edu);
 	EXPECT_EQ(0, write_config(&self->edu));
 	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
 	EXPECT_EQ(-EBUSY, write_config(&self->edu));
+}
+
+/* Addresses that were no BAR when they were mapped are one by now. */
+TEST_F(mapped, before_the_device)
+{
+	__u64 start = bar_start(&self->edu, 0, BAR_MEM);
+	int fd = open("/dev/mem", O_RDWR | O_SYNC);
+	void *map;
+
+	ASSERT_LE(0, fd);
+	remove_edu(_metadata, &self->edu);
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
+	close(fd);
+	rescan_edu(_metadata, &self->edu);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(start, bar_start(&self->edu, 0, BAR_MEM));
+	edu_close(edu_open_sysfs(&self->edu));
+	EXPECT_TRUE(edu_try_answers(map));
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	EXPECT_FALSE(edu_try_answers(map));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	edu_close(edu_open_sysfs(&self->edu));
+	EXPECT_TRUE(edu_try_answers(map));
+	munmap(map, PAGE);
 }
 
 static bool event_is_sent(int token, const struct pdev *pdev, const char *path)
@@ -1061,6 +1429,424 @@ TEST_F(mapped, bus_reset)
 	ASSERT_EQ(0, token_reserve(self->token, edu.group));
 	EXPECT_EQ(-EBUSY, put("1", "%s", path));
 	EXPECT_EQ(0, put("0", "%s", path));
+}
+
+/* What a gated device depends on */
+
+#define NIC_IN_PORT_ACS	"'driver':'e1000e','id':'gate-nic','bus':'port2'"
+#define NO_PORT		"no e1000e in a root port of another group, nor a port2 for one"
+
+FIXTURE(above) {
+	struct pdev port;
+	struct pdev nic;
+	int token;
+	int klog;
+	bool plugged;
+};
+
+static bool find_in_port(struct pdev *nic)
+{
+	return find_device_last("0x8086", "0x10d3", nic) &&
+	       dev_is_below(nic->bdf, ROOT_PORT);
+}
+
+static bool plug_in_port(struct pdev *nic)
+{
+	__u64 end = now_ms() + WAIT_MS;
+
+	if (!monitor_there() || monitor_ask("device_add", NIC_IN_PORT_ACS))
+		return false;
+	while (!find_in_port(nic) && now_ms() < end)
+		nap(20);
+	/* Also waits for a hot-plug that goes on */
+	put("1", PCI "/rescan");
+	return find_in_port(nic);
+}
+
+/* The device that has @pdev below it */
+static bool find_above(const struct pdev *pdev, struct pdev *above)
+{
+	char path[PATH_MAX], real[PATH_MAX];
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/..", pdev->bdf);
+	if (!realpath(path, real))
+		return false;
+	snprintf(above->bdf, sizeof(above->bdf), "%.15s",
+		 strrchr(real, '/') + 1);
+	above->group = dev_group(above->bdf);
+	return true;
+}
+
+FIXTURE_SETUP(above)
+{
+	load_modules();
+	self->token = -1;
+	if (gate_set("enforce") == -ENOENT)
+		SKIP(return, NO_GATE);
+	if (locked_down())
+		SKIP(return, LOCKED);
+	if (!find_in_port(&self->nic)) {
+		self->plugged = plug_in_port(&self->nic);
+		if (!self->plugged)
+			SKIP(return, NO_PORT);
+	}
+	self->nic.group = dev_group(self->nic.bdf);
+	ASSERT_TRUE(find_above(&self->nic, &self->port));
+	if (self->nic.group < 0 || self->nic.group == self->port.group)
+		SKIP(return, NO_PORT);
+	driver_clear(&self->nic);
+	self->token = token_create("gate", ALL_RIGHTS);
+	if (self->token < 0)
+		SKIP(return, NO_TOKENS);
+	self->klog = klog_open();
+	ASSERT_LE(0, self->klog);
+}
+
+FIXTURE_TEARDOWN(above)
+{
+	gate_set("enforce");
+	if (self->token >= 0)
+		close(self->token);
+	put(self->port.bdf, PCI "/drivers_probe");
+	if (self->plugged) {
+		monitor_ask("device_del", "'id':'gate-nic'");
+		monitor_gone("gate-nic");
+	}
+}
+
+static int reset_below(const struct pdev *pdev)
+{
+	return put_dev(pdev, "reset_subordinate", "1");
+}
+
+static int disable(const struct pdev *pdev)
+{
+	return put_dev(pdev, "enable", "0");
+}
+
+/* What hurts the devices below; the port has no driver */
+static const struct {
+	const char *name;
+	int (*go)(const struct pdev *pdev);
+} above_ways[] = {
+	{ "config", write_config },
+	{ "procfs", write_procfs },
+	{ "pciconfig_write", write_pciconfig },
+	{ "reset", reset },
+	{ "reset_subordinate", reset_below },
+	{ "disable", disable },
+	{ "msi_bus", set_msi_bus },
+	{ "d3cold_allowed", set_d3cold },
+};
+
+static void expect_above(struct __test_metadata *_metadata,
+			 const struct pdev *port, int expected)
+{
+	int ret;
+
+	for (size_t i = 0; i < ARRAY_SIZE(above_ways); i++) {
+		ret = above_ways[i].go(port);
+		if (ret != ABSENT) {
+			EXPECT_EQ(expected, ret)
+				TH_LOG("%s", above_ways[i].name);
+		}
+	}
+	EXPECT_TRUE(reads_config(port));
+}
+
+TEST_F(above, bridge)
+{
+	char path[48];
+
+	klog_recover();
+	driver_unbind(&self->port);
+	ASSERT_EQ(0, write_config(&self->port));
+	ASSERT_EQ(0, token_reserve(self->token, self->nic.group));
+	expect_above(_metadata, &self->port, -EBUSY);
+	snprintf(path, sizeof(path), "config write %s", self->port.bdf);
+	EXPECT_TRUE(klog_find(self->klog, self->nic.bdf, path, "refused"));
+
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	EXPECT_EQ(0, write_config(&self->port));
+	EXPECT_EQ(0, set_msi_bus(&self->port));
+}
+
+/* A device beside it, and what is not behind the port, are not affected. */
+TEST_F(above, neighbour)
+{
+	struct pdev edu;
+
+	if (!find_edu(&edu))
+		SKIP(return, NO_EDU);
+	driver_clear(&edu);
+	ASSERT_EQ(0, token_reserve(self->token, edu.group));
+	ASSERT_EQ(-EBUSY, write_config(&edu));
+	EXPECT_EQ(0, write_config(&self->port));
+	EXPECT_EQ(0, write_config(&self->nic));
+}
+
+/* Both ends of the link belong to it. */
+TEST_F(above, link)
+{
+	int ret = set_link(&self->nic);
+
+	if (ret == ABSENT)
+		SKIP(return, "no link whose power management can be set");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, token_reserve(self->token, self->nic.group));
+	EXPECT_EQ(-EBUSY, set_link(&self->nic));
+}
+
+#define ASPM_POLICY	"/sys/module/pcie_aspm/parameters/policy"
+
+TEST_F(above, link_policy)
+{
+	char policies[128], *old;
+
+	/* "[default] performance powersave powersupersave" */
+	if (set_link(&self->nic) == ABSENT ||
+	    get(policies, sizeof(policies), ASPM_POLICY))
+		SKIP(return, "no link whose power management can be set");
+	old = strtok(strchr(policies, '[') + 1, "]");
+	ASSERT_EQ(0, put("performance", ASPM_POLICY));
+	ASSERT_EQ(0, put("default", ASPM_POLICY));
+	ASSERT_EQ(0, token_reserve(self->token, self->nic.group));
+	EXPECT_EQ(-EBUSY, put("performance", ASPM_POLICY));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	EXPECT_EQ(0, put(old, ASPM_POLICY));
+}
+
+static bool find_pf(struct pdev *pf)
+{
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	dir = opendir(PCI "/devices");
+	while (dir && !found && (entry = readdir(dir))) {
+		snprintf(pf->bdf, sizeof(pf->bdf), "%.15s", entry->d_name);
+		found = exists(PCI "/devices/%s/sriov_numvfs", pf->bdf) &&
+			!put_dev(pf, "sriov_numvfs", "0") &&
+			!put_dev(pf, "sriov_numvfs", "1");
+	}
+	if (dir)
+		closedir(dir);
+	pf->group = dev_group(pf->bdf);
+	return found;
+}
+
+static bool find_vf(const struct pdev *pf, struct pdev *vf)
+{
+	char path[PATH_MAX], real[PATH_MAX];
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/virtfn0", pf->bdf);
+	if (!realpath(path, real))
+		return false;
+	snprintf(vf->bdf, sizeof(vf->bdf), "%.15s", strrchr(real, '/') + 1);
+	vf->group = dev_group(vf->bdf);
+	return vf->group >= 0 && vf->group != pf->group;
+}
+
+TEST_F(mapped, physical_function)
+{
+	struct pdev pf, vf;
+
+	if (!find_pf(&pf) || !find_vf(&pf, &vf))
+		SKIP(return, "no VF in a group of its own");
+	driver_clear(&vf);
+	ASSERT_EQ(0, write_config(&pf));
+	ASSERT_EQ(0, token_reserve(self->token, vf.group));
+	EXPECT_EQ(-EBUSY, write_config(&vf));
+	EXPECT_EQ(-EBUSY, write_config(&pf));
+	EXPECT_EQ(-EBUSY, write_procfs(&pf));
+	EXPECT_EQ(-EBUSY, reset(&pf));
+	EXPECT_EQ(-EBUSY, put_dev(&pf, "sriov_numvfs", "0"));
+	EXPECT_TRUE(reads_config(&pf));
+	EXPECT_TRUE(exists(PCI "/devices/%s", vf.bdf));
+
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	EXPECT_EQ(0, write_config(&pf));
+	EXPECT_EQ(0, put_dev(&pf, "sriov_numvfs", "0"));
+	EXPECT_FALSE(exists(PCI "/devices/%s", vf.bdf));
+}
+
+/* Accesses that have begun when the gate is shut, and wait */
+
+static void *write_slowly(void *data)
+{
+	struct parked *parked = data;
+
+	/* The offset is in the place of the command */
+	parked->ret = 0;
+	if (pwrite(parked->fd, parked_where(parked), 4, parked->cmd) < 0)
+		parked->ret = -errno;
+	return NULL;
+}
+
+static int open_procfs_slowly(struct parked *parked, const struct pdev *pdev)
+{
+	parked->cmd = PCI_INTERRUPT_LINE;
+	return proc_open(pdev);
+}
+
+/* On x86 only the BARs below the end of memory can be written */
+static int open_devmem_slowly(struct parked *parked, const struct pdev *pdev)
+{
+	__u32 zero = 0;
+	int fd = open("/dev/mem", O_RDWR | O_SYNC);
+
+	parked->cmd = bar_start(pdev, 0, BAR_MEM) + 4;
+	if (fd >= 0 && pwrite(fd, &zero, 4, parked->cmd) != 4)
+		close_fd(&fd);
+	return fd;
+}
+
+#ifdef __NR_pciconfig_write
+static void *pciconfig_slowly(void *data)
+{
+	struct parked *parked = data;
+
+	/* Bus and function are in the place of the command */
+	parked->ret = 0;
+	if (syscall(__NR_pciconfig_write, parked->cmd >> 8, parked->cmd & 0xff,
+		    PCI_INTERRUPT_LINE, 1, parked_where(parked)) < 0)
+		parked->ret = -errno;
+	return NULL;
+}
+
+static int open_pciconfig_slowly(struct parked *parked, const struct pdev *pdev)
+{
+	unsigned int bus, slot, function;
+
+	if (write_pciconfig(pdev) == ABSENT ||
+	    sscanf(pdev->bdf + 5, "%x:%x.%x", &bus, &slot, &function) != 3)
+		return -1;
+	parked->cmd = bus << 8 | slot << 3 | function;
+	return open("/dev/null", O_RDONLY);
+}
+#endif
+
+/* The file is -1 if this machine does not have the way */
+static const struct slow_way {
+	const char *name;
+	int (*open)(struct parked *parked, const struct pdev *pdev);
+	void *(*write)(void *parked);
+} slow_ways[] = {
+	{ "procfs", open_procfs_slowly, write_slowly },
+#ifdef __NR_pciconfig_write
+	{ "pciconfig_write", open_pciconfig_slowly, pciconfig_slowly },
+#endif
+	{ "/dev/mem", open_devmem_slowly, write_slowly },
+};
+
+/* A write that waits for a page of its caller is refused when the page comes. */
+TEST_F(mapped, waits_for_a_page)
+{
+	const struct slow_way *way;
+	struct parked parked;
+	int fd;
+
+	for (way = slow_ways; way < slow_ways + ARRAY_SIZE(slow_ways); way++) {
+		fd = way->open(&parked, &self->edu);
+		if (fd < 0) {
+			TH_LOG("not on this machine: %s", way->name);
+			continue;
+		}
+		if (!parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING))
+			SKIP(return, NO_USERFAULTFD);
+		ASSERT_EQ(0, parked_call(&parked, way->write, fd, WAIT_MS));
+		ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+		EXPECT_EQ(-EBUSY, parked_end(&parked)) TH_LOG("%s", way->name);
+		ASSERT_EQ(0, token_release(self->token, NULL, 0));
+		close(fd);
+	}
+}
+
+/* A write to sysfs in a thread: a process would keep the files of VFIO open */
+struct slow_put {
+	pthread_t thread;
+	const char *value;
+	char path[PATH_MAX];
+	int ret;
+};
+
+#define STILL_WAITS	1
+
+static void *put_slowly(void *data)
+{
+	struct slow_put *slow = data;
+	int ret = put(slow->value, "%s", slow->path);
+
+	__atomic_store_n(&slow->ret, ret, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* STILL_WAITS, or what it returned within @ms */
+static int slow_result(struct slow_put *slow, unsigned int ms)
+{
+	__u64 end = now_ms() + ms;
+	int ret;
+
+	do {
+		ret = __atomic_load_n(&slow->ret, __ATOMIC_ACQUIRE);
+		if (ret != STILL_WAITS)
+			break;
+		nap(20);
+	} while (now_ms() < end);
+	return ret;
+}
+
+static int slow_start(struct slow_put *slow, const char *value)
+{
+	slow->value = value;
+	slow->ret = STILL_WAITS;
+	if (pthread_create(&slow->thread, NULL, put_slowly, slow))
+		return -EAGAIN;
+	return slow_result(slow, 500);
+}
+
+/*
+ * A write that waits for the lock of the device is refused when it gets it. The
+ * unbind of the driver has the lock while the device is open; the gate is off when
+ * the write begins.
+ */
+TEST_F(mapped, waits_for_the_lock)
+{
+	static const char * const files[] = { "reset", "enable" };
+	struct slow_put unbind, writers[ARRAY_SIZE(files)];
+	struct pdev nic;
+	int token;
+
+	if (!find_alone(&nic, "0x8086", "0x10d3"))
+		SKIP(return, "no e1000e alone in its IOMMU group");
+	driver_clear(&nic);
+	ASSERT_EQ(0, driver_bind(&nic, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &nic));
+	token = token_of(vfio_owner_file(&self->vfio), FILE_RIGHTS);
+	ASSERT_LE(0, token);
+	ASSERT_EQ(0, token_reserve(token, nic.group));
+
+	snprintf(unbind.path, sizeof(unbind.path), PCI "/drivers/%s/unbind",
+		 USER_DRIVER);
+	ASSERT_EQ(STILL_WAITS, slow_start(&unbind, nic.bdf));
+	ASSERT_EQ(0, gate_set("off"));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(writers[i].path, sizeof(writers[i].path),
+			 PCI "/devices/%s/%s", nic.bdf, files[i]);
+		EXPECT_EQ(STILL_WAITS, slow_start(&writers[i], "1"))
+			TH_LOG("%s", files[i]);
+	}
+	ASSERT_EQ(0, gate_set("enforce"));
+	vfio_close(&self->vfio);
+	EXPECT_EQ(0, slow_result(&unbind, WAIT_MS));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		EXPECT_EQ(-EBUSY, slow_result(&writers[i], WAIT_MS))
+			TH_LOG("%s", files[i]);
+	}
+	EXPECT_TRUE(state_is(nic.group, "reserved"));
+	close(token);
+	driver_clear(&nic);
+	put(nic.bdf, PCI "/drivers_probe");
 }
 
 TEST_HARNESS_MAIN

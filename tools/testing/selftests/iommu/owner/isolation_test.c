@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "owner_test.h"
@@ -16,6 +17,7 @@
 #define PCI		"/sys/bus/pci"
 #define GROUPS		"/sys/kernel/iommu_groups"
 #define NO_PORT		"no hot-plug into the root ports"
+#define NOT_RESET	"the device has not been reset since its last user"
 #define NOT_LOCKED	"the kernel is not locked down"
 #define NO_ECAP		"no IOMMU of Intel"
 
@@ -88,6 +90,12 @@ static int set_type(int group, const char *type)
 	return put(type, GROUPS "/%d/type", group);
 }
 
+/* Under lockdown, as a device was used and has no reset */
+static bool stays_translated(int group)
+{
+	return lockdown_level() > NONE && set_type(group, "identity") == -EBUSY;
+}
+
 TEST(every_group_names_each_bit_once)
 {
 	struct dirent *entry;
@@ -131,6 +139,8 @@ FIXTURE_SETUP(alone)
 	driver_clear(&self->edu);
 	ASSERT_EQ(0, get(self->type, sizeof(self->type), GROUPS "/%d/type",
 			 self->edu.group));
+	if (stays_translated(self->edu.group))
+		SKIP(return, NOT_RESET);
 }
 
 FIXTURE_TEARDOWN(alone)
@@ -228,6 +238,8 @@ FIXTURE_SETUP(owned)
 	driver_clear(&self->edu);
 	ASSERT_EQ(0, get(self->type, sizeof(self->type), GROUPS "/%d/type",
 			 self->edu.group));
+	if (stays_translated(self->edu.group))
+		SKIP(return, NOT_RESET);
 	ASSERT_EQ(0, set_type(self->edu.group, "identity"));
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 }
@@ -377,6 +389,62 @@ TEST_F(port, acs_of_the_port)
 		  is_held(dev_group(variant->bdf), "acs"));
 }
 
+#define EXT_CAP_FIRST	0x100
+#define EXT_CAP_ACS	0xd
+#define ACS_CTRL	6
+
+/* Where the ACS control register is, or 0 */
+static off_t find_acs_control(int config)
+{
+	__u32 header;
+
+	for (off_t at = EXT_CAP_FIRST; at >= EXT_CAP_FIRST; at = header >> 20) {
+		if (pread(config, &header, sizeof(header), at) !=
+		    sizeof(header) || !header)
+			return 0;
+		if ((header & 0xffff) == EXT_CAP_ACS)
+			return at + ACS_CTRL;
+	}
+	return 0;
+}
+
+TEST_F(port, generation_moves_with_acs)
+{
+	int group = self->edu.group, config;
+	__u16 control, off = 0;
+	char path[64];
+	__u64 last;
+	off_t at;
+
+	if (!variant->acs)
+		SKIP(return, "a port without ACS");
+	if (lockdown_level() > NONE)
+		SKIP(return, "the kernel is locked down");
+	snprintf(path, sizeof(path), PCI "/devices/%s/config", variant->bdf);
+	config = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, config);
+	at = find_acs_control(config);
+	ASSERT_NE(0, at);
+	ASSERT_EQ(2, pread(config, &control, 2, at));
+
+	last = generation(group);
+	ASSERT_EQ(2, pwrite(config, &off, 2, at));
+	EXPECT_EQ(0, is_held(group, "acs"));
+	EXPECT_LT(last, generation(group));
+
+	last = generation(group);
+	ASSERT_EQ(2, pwrite(config, &control, 2, at));
+	EXPECT_EQ(1, is_held(group, "acs"));
+	EXPECT_LT(last, generation(group));
+
+	/* Another register of the port, as it is */
+	last = generation(group);
+	ASSERT_EQ(2, pread(config, &control, 2, 4));
+	ASSERT_EQ(2, pwrite(config, &control, 2, 4));
+	EXPECT_EQ(last, generation(group));
+	close(config);
+}
+
 TEST_F(port, what_lockdown_says)
 {
 	int ret;
@@ -390,6 +458,84 @@ TEST_F(port, what_lockdown_says)
 	EXPECT_EQ(-EPERM, ret);
 	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
 	EXPECT_TRUE(klog_find(self->klog, "not isolated: acs missing"));
+}
+
+/*
+ * A virtio device. Without the platform feature its emulation takes addresses for
+ * physical ones, and the domain of its group makes no difference.
+ */
+
+FIXTURE(emulated) {
+	struct pdev rng;
+	struct holder holder;
+	bool plugged;
+	int klog;
+};
+
+FIXTURE_VARIANT(emulated) {
+	const char *platform;
+	bool translated;
+};
+
+FIXTURE_VARIANT_ADD(emulated, past_the_iommu)
+{
+	.platform = "false",
+	.translated = false,
+};
+
+FIXTURE_VARIANT_ADD(emulated, behind_the_iommu)
+{
+	.platform = "true",
+	.translated = true,
+};
+
+FIXTURE_SETUP(emulated)
+{
+	char arguments[128];
+
+	if (!monitor_there())
+		SKIP(return, NO_MONITOR);
+	load_modules();
+	snprintf(arguments, sizeof(arguments),
+		 "'driver':'virtio-rng-pci','id':'rng0','bus':'port2','iommu_platform':%s",
+		 variant->platform);
+	if (monitor_ask("device_add", arguments))
+		SKIP(return, NO_PORT);
+	self->plugged = true;
+	ASSERT_TRUE(wait_below("0000:00:16.0", &self->rng));
+	driver_clear(&self->rng);
+	ASSERT_EQ(0, set_type(self->rng.group, "DMA"));
+	self->klog = klog_open();
+	ASSERT_LE(0, self->klog);
+}
+
+FIXTURE_TEARDOWN(emulated)
+{
+	holder_end(&self->holder, HOLDER_KILL);
+	if (!self->plugged)
+		return;
+	driver_clear(&self->rng);
+	EXPECT_EQ(0, monitor_ask("device_del", "'id':'rng0'"));
+	EXPECT_TRUE(monitor_gone("rng0"));
+}
+
+TEST_F(emulated, is_translated_if_it_says_so)
+{
+	int ret;
+
+	EXPECT_EQ(variant->translated, is_held(self->rng.group, "translated"));
+	ASSERT_EQ(0, driver_bind(&self->rng, USER_DRIVER));
+	ret = holder_start(&self->holder, PATH_CONTAINER, &self->rng);
+	if (variant->translated || lockdown_level() <= NONE) {
+		EXPECT_EQ(0, ret);
+		EXPECT_EQ(variant->translated,
+			  is_held(self->rng.group, "translated"));
+		return;
+	}
+	EXPECT_EQ(-EPERM, ret);
+	EXPECT_TRUE(state_is(self->rng.group, "kernel"));
+	EXPECT_TRUE(klog_find(self->klog, "not isolated: translated missing") ||
+		    klog_limited(self->rng.group));
 }
 
 /* Isolated devices work when the kernel is locked down */
@@ -411,6 +557,8 @@ FIXTURE_VARIANT_ADD(lockdown, cdev) { .path = PATH_CDEV };
 
 FIXTURE_SETUP(lockdown)
 {
+	int ret;
+
 	if (lockdown_level() <= NONE)
 		SKIP(return, NOT_LOCKED);
 	load_modules();
@@ -419,7 +567,9 @@ FIXTURE_SETUP(lockdown)
 	driver_clear(&self->edu);
 	ASSERT_EQ(0, get(self->type, sizeof(self->type), GROUPS "/%d/type",
 			 self->edu.group));
-	ASSERT_EQ(0, set_type(self->edu.group, "identity"));
+	/* A device that user space had, and that has no reset, stays translated */
+	ret = set_type(self->edu.group, "identity");
+	ASSERT_TRUE(!ret || ret == -EBUSY);
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	self->klog = klog_open();
 	ASSERT_LE(0, self->klog);
@@ -448,9 +598,29 @@ TEST_F(lockdown, lease_goes_with_the_ownership)
 
 	ASSERT_EQ(0, holder_end(&self->holder, HOLDER_CLOSE));
 	EXPECT_TRUE(state_is(group, "kernel"));
-	EXPECT_STREQ("translated ", missing(group));
 	driver_clear(&self->edu);
 	EXPECT_EQ(0, set_type(group, "DMA"));
+}
+
+#define LOCKDOWN_LINE	"DMA by user space to unchecked addresses is restricted"
+
+/* The edu device has no reset: what it has armed must not reach the kernel. */
+TEST_F(lockdown, device_without_reset_is_translated)
+{
+	int group = self->edu.group;
+	char type[32];
+
+	ASSERT_EQ(0, holder_start(&self->holder, variant->path, &self->edu));
+	ASSERT_EQ(0, holder_end(&self->holder, HOLDER_CLOSE));
+	EXPECT_TRUE(state_is(group, "kernel"));
+	EXPECT_STREQ("", missing(group));
+	ASSERT_EQ(0, get(type, sizeof(type), GROUPS "/%d/type", group));
+	EXPECT_STREQ("DMA\n", type);
+	EXPECT_FALSE(klog_find(self->klog, LOCKDOWN_LINE));
+
+	driver_clear(&self->edu);
+	EXPECT_EQ(-EBUSY, set_type(group, "identity"));
+	EXPECT_TRUE(klog_find(self->klog, LOCKDOWN_LINE));
 }
 
 TEST_HARNESS_MAIN

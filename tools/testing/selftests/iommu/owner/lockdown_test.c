@@ -9,8 +9,10 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include <linux/nvme_ioctl.h>
 #include <linux/pci_regs.h>
 
 #include "owner_test.h"
@@ -21,9 +23,7 @@
 #define TYPE1_UNSAFE \
 	"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
 #define IOMMUFD_UNSAFE	"/sys/module/iommufd/parameters/allow_unsafe_interrupts"
-/* A driver of UIO that offers BAR 0 of whatever it is bound to */
-#define UIO_MODULE	"uio_cif"
-#define UIO_DRIVER	"hilscher"
+#define NVME		"/dev/nvme0"
 #define IOVA		0x10000000ULL
 
 /*
@@ -45,6 +45,8 @@ static const struct column {
 	{ "lazy", "strict", { 0, 0, 0 } },
 	{ "no-acs", "acs", { 0, -EPERM, -EPERM }, .port = true, .lease = true },
 	{ "no-intremap", "isolated-msi", { -EPERM, -EPERM, -EPERM },
+	  .unsafe = true },
+	{ "nosid", "isolated-msi", { -EPERM, -EPERM, -EPERM },
 	  .unsafe = true },
 };
 
@@ -284,20 +286,6 @@ TEST_F(lockdown, report)
 	EXPECT_EQ(NULL, strstr(buf, "no-sibling"));
 }
 
-static int uio_open(const struct pdev *pdev)
-{
-	char path[64];
-
-	/* Numbers begin at 0, and there are few */
-	for (int n = 0; n < 8; n++) {
-		if (!exists(PCI "/devices/%s/uio/uio%d", pdev->bdf, n))
-			continue;
-		snprintf(path, sizeof(path), "/dev/uio%d", n);
-		return open(path, O_RDWR);
-	}
-	return -1;
-}
-
 TEST_F(lockdown, uio_maps_a_bar)
 {
 	void *bar;
@@ -318,6 +306,37 @@ TEST_F(lockdown, uio_maps_a_bar)
 	}
 	if (bar != MAP_FAILED)
 		munmap(bar, self->size);
+	close(fd);
+}
+
+/* The status of the controller, or a negative errno */
+static int nvme_admin(int fd, __u8 opcode, __u32 cdw10)
+{
+	struct nvme_admin_cmd cmd = { .opcode = opcode, .cdw10 = cdw10 };
+	int ret = ioctl(fd, NVME_IOCTL_ADMIN_CMD, &cmd);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* A queue in memory of the user has addresses that nobody checks */
+TEST_F(lockdown, nvme_queues)
+{
+	enum { CREATE_SQ = 0x01, CREATE_CQ = 0x05, DOORBELLS = 0x7c };
+	/* No controller has this one */
+	const __u32 queue = 0xffff;
+	int fd = open(NVME, O_RDWR);
+
+	if (fd < 0)
+		SKIP(return, "no " NVME);
+	if (variant->level > NONE) {
+		EXPECT_EQ(-EACCES, nvme_admin(fd, CREATE_SQ, queue));
+		EXPECT_EQ(-EACCES, nvme_admin(fd, CREATE_CQ, queue));
+		EXPECT_EQ(-EACCES, nvme_admin(fd, DOORBELLS, 0));
+	} else {
+		/* It is the controller that refuses */
+		EXPECT_LT(0, nvme_admin(fd, CREATE_SQ, queue));
+		EXPECT_LT(0, nvme_admin(fd, CREATE_CQ, queue));
+	}
 	close(fd);
 }
 

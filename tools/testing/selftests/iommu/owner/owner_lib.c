@@ -406,6 +406,20 @@ void driver_clear(const struct pdev *pdev)
 	put("\n", PCI "/devices/%s/driver_override", pdev->bdf);
 }
 
+int uio_open(const struct pdev *pdev)
+{
+	char path[64];
+
+	/* Numbers begin at 0, and there are few */
+	for (int n = 0; n < 8; n++) {
+		if (!exists(PCI "/devices/%s/uio/uio%d", pdev->bdf, n))
+			continue;
+		snprintf(path, sizeof(path), "/dev/uio%d", n);
+		return open(path, O_RDWR);
+	}
+	return -1;
+}
+
 static const char *const lockdown_levels[LOCKDOWN_LEVELS] = {
 	"none", "integrity", "confidentiality"
 };

@@ -84,6 +84,11 @@ int driver_unbind(const struct pdev *pdev);
 void driver_clear(const struct pdev *pdev);
 bool driver_is(const struct pdev *pdev, const char *driver);
 
+/* A driver of UIO that offers BAR 0 of whatever it is bound to, and its file */
+#define UIO_MODULE	"uio_cif"
+#define UIO_DRIVER	"hilscher"
+int uio_open(const struct pdev *pdev);
+
 /* Lockdown can be raised, never lowered */
 enum lockdown { NONE, INTEGRITY, CONFIDENTIALITY, LOCKDOWN_LEVELS };
 
