@@ -590,8 +590,11 @@ static vm_fault_t gate_fault_raw(struct vm_fault *vmf)
 static int gate_access_phys(struct vm_area_struct *vma, unsigned long addr,
 			    void *buf, int len, int write)
 {
-	int ret = generic_access_phys(vma, addr, buf, len, write);
+	int ret;
 
+	/* That looks one page up; the next may be another device's, or gated */
+	len = min_t(int, len, PAGE_SIZE - offset_in_page(addr));
+	ret = generic_access_phys(vma, addr, buf, len, write);
 	if (ret >= 0 ||
 	    fixup_user_fault(vma->vm_mm, addr, write ? FAULT_FLAG_WRITE : 0,
 			     NULL))

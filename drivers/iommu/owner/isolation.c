@@ -152,15 +152,16 @@ static bool isolation_redirected(struct pci_dev *pdev)
  */
 static bool isolation_has_cxl_cache(struct pci_dev *pdev)
 {
-	struct pci_dev *first;
+	struct pci_dev *first = NULL;
 	bool enabled = false;
 	u16 pos, ctrl;
 
 	pdev = pci_physfn(pdev);
 	/* Without a lock of the bus, which others hold when they wait for a group */
-	first = pci_get_domain_bus_and_slot(pci_domain_nr(pdev->bus),
-					    pdev->bus->number,
-					    PCI_DEVFN(PCI_SLOT(pdev->devfn), 0));
+	if (pdev->multifunction)
+		first = pci_get_domain_bus_and_slot(pci_domain_nr(pdev->bus),
+						    pdev->bus->number,
+						    pdev->devfn & ~7);
 	if (first)
 		pdev = first;
 	pos = pci_find_dvsec_capability(pdev, PCI_VENDOR_ID_CXL,
