@@ -1625,8 +1625,12 @@ static bool find_pf(struct pdev *pf)
 	dir = opendir(PCI "/devices");
 	while (dir && !found && (entry = readdir(dir))) {
 		snprintf(pf->bdf, sizeof(pf->bdf), "%.15s", entry->d_name);
-		found = exists(PCI "/devices/%s/sriov_numvfs", pf->bdf) &&
-			!put_dev(pf, "sriov_numvfs", "0") &&
+		if (!exists(PCI "/devices/%s/sriov_numvfs", pf->bdf))
+			continue;
+		/* Its driver enables the VFs */
+		driver_clear(pf);
+		put(pf->bdf, PCI "/drivers_probe");
+		found = !put_dev(pf, "sriov_numvfs", "0") &&
 			!put_dev(pf, "sriov_numvfs", "1");
 	}
 	if (dir)
