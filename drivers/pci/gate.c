@@ -694,6 +694,19 @@ static int gate_set_file(struct vm_area_struct *vma)
 	return 0;
 }
 
+/* Map by faults, by a file of the mapping's own. */
+static int gate_map_file(struct vm_area_struct *vma,
+			 const struct vm_operations_struct *ops)
+{
+	int ret = gate_set_file(vma);
+
+	if (ret)
+		return ret;
+	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
+	gate_map(vma, ops);
+	return 0;
+}
+
 /**
  * pci_gate_mmap_bar() - Map a BAR for user space
  * @vma: The mapping. Its offset is the number of the page at its start, its
@@ -711,13 +724,7 @@ static int gate_set_file(struct vm_area_struct *vma)
  */
 int pci_gate_mmap_bar(struct vm_area_struct *vma)
 {
-	int ret = gate_set_file(vma);
-
-	if (ret)
-		return ret;
-	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
-	gate_map(vma, &gate_raw_vm_ops);
-	return 0;
+	return gate_map_file(vma, &gate_raw_vm_ops);
 }
 
 /* Addresses that the host bridge of @pdev forwards: BARs may come to be there */
@@ -833,12 +840,7 @@ int pci_gate_mmap_driver(struct vm_area_struct *vma, unsigned long pfn,
 	if (ret <= 0)
 		return ret;
 	vma->vm_pgoff = pfn;
-	ret = gate_set_file(vma);
-	if (ret)
-		return ret;
-	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
-	gate_map(vma, &gate_driver_vm_ops);
-	return 1;
+	return gate_map_file(vma, &gate_driver_vm_ops) ?: 1;
 }
 EXPORT_SYMBOL_GPL(pci_gate_mmap_driver);
 

@@ -113,16 +113,24 @@ static unsigned int translation_type(struct context_test *t)
 	return t->context[TEST_DEVFN].lo >> 2 & 3;
 }
 
+/* Map the device by a new entry, which is present then. */
+static void map_context(struct kunit *test)
+{
+	struct context_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			domain_context_mapping_one(&t->domain, &t->iommu,
+						   TEST_BUS, TEST_DEVFN));
+	KUNIT_EXPECT_TRUE(test, context_present(&t->context[TEST_DEVFN]));
+}
+
 static void translation_type_follows_the_lease(struct kunit *test)
 {
 	struct context_test *t = test->priv;
 	struct context_entry *context = &t->context[TEST_DEVFN];
 
 	kunit_activate_static_stub(test, iommu_owner_refuses_ats, allow_ats);
-	KUNIT_ASSERT_EQ(test, 0,
-			domain_context_mapping_one(&t->domain, &t->iommu,
-						   TEST_BUS, TEST_DEVFN));
-	KUNIT_EXPECT_TRUE(test, context_present(context));
+	map_context(test);
 	KUNIT_EXPECT_EQ(test, CONTEXT_TT_DEV_IOTLB, translation_type(t));
 	KUNIT_EXPECT_TRUE(test, context_has_ats(context));
 
@@ -130,10 +138,7 @@ static void translation_type_follows_the_lease(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, context_has_ats(context));
 
 	kunit_activate_static_stub(test, iommu_owner_refuses_ats, refuse_ats);
-	KUNIT_ASSERT_EQ(test, 0,
-			domain_context_mapping_one(&t->domain, &t->iommu,
-						   TEST_BUS, TEST_DEVFN));
-	KUNIT_EXPECT_TRUE(test, context_present(context));
+	map_context(test);
 	KUNIT_EXPECT_EQ(test, CONTEXT_TT_MULTI_LEVEL, translation_type(t));
 	KUNIT_EXPECT_FALSE(test, context_has_ats(context));
 }

@@ -36,35 +36,44 @@ module_param_named(trust_ats, iommu_owner_trust_ats, bool, 0444);
 MODULE_PARM_DESC(trust_ats,
 		 "Devices with ATS keep to the translations that they were given (default: false)");
 
-static const char * const bit_names[] = {
-	[ilog2(IOMMU_OWNER_ISO_TRANSLATED)]		= "translated",
-	[ilog2(IOMMU_OWNER_ISO_NO_DIRECT)]		= "no-direct",
-	[ilog2(IOMMU_OWNER_ISO_ISOLATED_MSI)]		= "isolated-msi",
-	[ilog2(IOMMU_OWNER_ISO_ACS)]			= "acs",
-	[ilog2(IOMMU_OWNER_ISO_NO_SIBLING)]		= "no-sibling",
-	[ilog2(IOMMU_OWNER_ISO_STRICT)]			= "strict",
-	[ilog2(IOMMU_OWNER_ISO_ATS)]			= "ats",
-	[ilog2(IOMMU_OWNER_ISO_SNOOP)]			= "snoop",
-	[ilog2(IOMMU_OWNER_ISO_NO_FOREIGN_PASID)]	= "no-foreign-pasid",
-};
-
-/* What an administrator can do for a bit that is missing */
-static const char * const bit_needs[] = {
-	[ilog2(IOMMU_OWNER_ISO_TRANSLATED)]		= "an IOMMU that translates for the device",
-	[ilog2(IOMMU_OWNER_ISO_NO_DIRECT)]		= "firmware without memory for it",
-	[ilog2(IOMMU_OWNER_ISO_ISOLATED_MSI)]		= "interrupt remapping",
-	[ilog2(IOMMU_OWNER_ISO_ACS)]			= "ACS in the ports above",
-	[ilog2(IOMMU_OWNER_ISO_NO_SIBLING)]		= "no driver on a device of the group",
-	[ilog2(IOMMU_OWNER_ISO_STRICT)]			= "iommu.strict=1",
-	[ilog2(IOMMU_OWNER_ISO_ATS)]			= "the device without ATS",
-	[ilog2(IOMMU_OWNER_ISO_SNOOP)]			= "an IOMMU that enforces cache coherency",
-	[ilog2(IOMMU_OWNER_ISO_NO_FOREIGN_PASID)]	= "no PASID of a driver on the group",
+/* The name of a bit, and what an administrator can do if it is missing */
+static const struct {
+	const char *name;
+	const char *needs;
+} bit_texts[] = {
+	[ilog2(IOMMU_OWNER_ISO_TRANSLATED)] = {
+		"translated", "an IOMMU that translates for the device",
+	},
+	[ilog2(IOMMU_OWNER_ISO_NO_DIRECT)] = {
+		"no-direct", "firmware without memory for it",
+	},
+	[ilog2(IOMMU_OWNER_ISO_ISOLATED_MSI)] = {
+		"isolated-msi", "interrupt remapping",
+	},
+	[ilog2(IOMMU_OWNER_ISO_ACS)] = {
+		"acs", "ACS in the ports above",
+	},
+	[ilog2(IOMMU_OWNER_ISO_NO_SIBLING)] = {
+		"no-sibling", "no driver on a device of the group",
+	},
+	[ilog2(IOMMU_OWNER_ISO_STRICT)] = {
+		"strict", "iommu.strict=1",
+	},
+	[ilog2(IOMMU_OWNER_ISO_ATS)] = {
+		"ats", "the device without ATS",
+	},
+	[ilog2(IOMMU_OWNER_ISO_SNOOP)] = {
+		"snoop", "an IOMMU that enforces cache coherency",
+	},
+	[ilog2(IOMMU_OWNER_ISO_NO_FOREIGN_PASID)] = {
+		"no-foreign-pasid", "no PASID of a driver on the group",
+	},
 };
 
 /* The first of what @missing, which is not 0, needs */
 const char *iommu_owner_isolation_needs(u32 missing)
 {
-	return bit_needs[__ffs(missing)];
+	return bit_texts[__ffs(missing)].needs;
 }
 
 /* Print the names of @bits to @buf; there is a space between two. */
@@ -73,10 +82,10 @@ void iommu_owner_isolation_names(u32 bits, char *buf, size_t size)
 	size_t len = 0;
 
 	*buf = '\0';
-	for (unsigned int i = 0; i < ARRAY_SIZE(bit_names); i++)
+	for (unsigned int i = 0; i < ARRAY_SIZE(bit_texts); i++)
 		if (bits & BIT(i))
 			len += scnprintf(buf + len, size - len, "%s%s",
-					 len ? " " : "", bit_names[i]);
+					 len ? " " : "", bit_texts[i].name);
 }
 
 /* What @domain holds, whatever it is attached to */

@@ -435,13 +435,6 @@ static void quiesce_wait(struct iommu_group *group)
 	}
 }
 
-static int quiesce_errno(enum iommu_owner_quarantine reason)
-{
-	if (reason == IOMMU_OWNER_QUARANTINE_LOCKDOWN)
-		return -EPERM;
-	return reason ? -EBUSY : 0;
-}
-
 void __iommu_owner_retry(struct iommu_group *group, struct device *locked)
 {
 	struct iommu_ownership *own = &group->ownership;
@@ -504,6 +497,13 @@ void iommu_owner_retry_device(struct device *dev)
 	iommu_owner_unlock(group);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_retry_device);
+
+static int quiesce_errno(enum iommu_owner_quarantine reason)
+{
+	if (reason == IOMMU_OWNER_QUARANTINE_LOCKDOWN)
+		return -EPERM;
+	return reason ? -EBUSY : 0;
+}
 
 /* The administrator trusts the devices of @group, which is in quarantine. */
 static int quiesce_clear(struct iommu_group *group)
