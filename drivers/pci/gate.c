@@ -880,12 +880,15 @@ static void gate_unmap(const struct iommu_group *group)
  * pci_gate_unmap(), if the gate is enforced.
  *
  * Context: May sleep. The mutex of the group is held.
+ * Return: true if anything is mapped, so that pci_gate_unmap() has to be called.
  */
-void pci_gate_close(struct pci_dev *pdev)
+bool pci_gate_close(struct pci_dev *pdev)
 {
 	guard(rwsem_write)(&gate_lock);
 	if (!test_and_set_bit(PCI_DEV_GATED, &pdev->priv_flags))
 		list_add(&pdev->gate_node, &gated);
+	/* Pages are mapped by faults: the mapping has been there before */
+	return mapping_mapped(iomem_get_mapping());
 }
 
 /**

@@ -30,7 +30,7 @@ enum pci_gate_mode {
 #ifdef CONFIG_IOMMU_OWNER_GATE
 
 /* For the core of the ownership, with the mutex of the group held */
-void pci_gate_close(struct pci_dev *pdev);
+bool pci_gate_close(struct pci_dev *pdev);
 void pci_gate_open(struct pci_dev *pdev);
 /* ... and without it */
 void pci_gate_unmap(const struct iommu_group *group);

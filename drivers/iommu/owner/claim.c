@@ -9,19 +9,24 @@
 
 #include "claim.h"
 #include "end.h"
-#include "quiesce.h"
+#include "quarantine.h"
 #include "report.h"
 #include "watch.h"
 
 /*
  * A device whose record could not be allocated has no group, and nothing keeps its
- * DMA from memory that an owner has mapped for others. Try again before a driver
- * gets it.
+ * DMA from memory that an owner has mapped for others. Nor has one that could not be
+ * quiesced when it was found. Try again before a driver gets it.
  */
 static int claim_probe_device(struct device *dev)
 {
+	int ret;
+
 	if (!iommu_fwspec_ops(dev_iommu_fwspec_get(dev)))
 		return 0;
+	ret = iommu_owner_quiesce_found(dev, true);
+	if (ret)
+		return ret;
 	return iommu_probe_device(dev) == -ENOMEM ? -EPROBE_DEFER : 0;
 }
 
@@ -68,7 +73,8 @@ static int claim_by_driver(struct iommu_group *group, struct device *dev)
  * Context: May sleep. The lock of @dev is held.
  * Return: 0 if the driver may be probed; -EBUSY if the group has an owner, is
  * in quarantine, or another driver of it has attached a domain or a PASID, or
- * a lease requires what the group is missing with @dev or with a driver;
+ * a lease requires what the group is missing with @dev or with a driver, or @dev
+ * has not been quiesced or reset since user space had it;
  * -EPROBE_DEFER if the group is not set up yet, or there is no memory for it.
  */
 int iommu_device_use_default_domain(struct device *dev)

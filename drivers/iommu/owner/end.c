@@ -24,7 +24,7 @@
 #include <linux/sched/signal.h>
 
 #include "end.h"
-#include "quiesce.h"
+#include "quarantine.h"
 #include "report.h"
 #include "watch.h"
 

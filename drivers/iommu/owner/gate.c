@@ -19,8 +19,7 @@ static void gate_close(struct iommu_group *group, struct device *dev)
 {
 	if (!dev_is_pci(dev))
 		return;
-	pci_gate_close(to_pci_dev(dev));
-	group->ownership.unmap = true;
+	group->ownership.unmap |= pci_gate_close(to_pci_dev(dev));
 }
 
 static void gate_open(struct device *dev)

@@ -131,6 +131,9 @@ void iommu_owner_device_joining(struct iommu_group *group,
 void iommu_owner_device_joined(struct iommu_group *group,
 			       struct group_device *gdev);
 
+/* quiesce.c */
+int iommu_owner_quiesce_found(struct device *dev, bool locked);
+
 /* end.c */
 void iommu_owner_device_left(struct iommu_owner_teardown *teardown,
 			     struct iommu_group *group, struct device *dev);

@@ -21,7 +21,7 @@
 
 #include "isolation.h"
 #include "lease.h"
-#include "quiesce.h"
+#include "quarantine.h"
 #include "report.h"
 
 /*
@@ -475,10 +475,25 @@ static enum iommu_owner_quarantine lease_may_return(struct iommu_group *group)
 	return IOMMU_OWNER_QUARANTINE_NONE;
 }
 
+/* Would a driver of @gdev start what user space has programmed? A yes is logged. */
+static bool lease_is_armed(struct iommu_group *group, struct group_device *gdev)
+{
+	if (likely(!gdev->armed && !gdev->used))
+		return false;
+	if (!lease_is_unsafe(group, group->default_domain, LOCKDOWN_USER_DMA))
+		return false;
+	dev_err(gdev->dev,
+		"iommu-owner: probe refused: not reset after its use by user space, set the type of group %d to DMA\n",
+		group->id);
+	return true;
+}
+
 /* May a driver that uses the DMA API be probed on @gdev? A refusal is logged. */
 static bool lease_may_probe(struct iommu_group *group,
 			    struct group_device *gdev)
 {
+	if (lease_is_armed(group, gdev))
+		return false;
 	if (likely(!group->ownership.required && !gdev->missing))
 		return true;
 	if (iommu_owner_lease_refuses(group, gdev->missing |

@@ -13,7 +13,7 @@
 #include <linux/sysfs.h>
 
 #include "isolation.h"
-#include "quiesce.h"
+#include "quarantine.h"
 #include "report.h"
 #include "sysfs.h"
 

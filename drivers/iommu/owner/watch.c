@@ -12,7 +12,7 @@
 #include <linux/export.h>
 #include <linux/iommu.h>
 
-#include "quiesce.h"
+#include "quarantine.h"
 #include "watch.h"
 
 static bool watch_other_vm(struct iommu_owner *owner,

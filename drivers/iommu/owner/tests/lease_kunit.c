@@ -821,6 +821,61 @@ static void clear_under_lockdown(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY, store_type(test, group, "identity"));
 }
 
+/* Use the device of @mdev, which cannot be reset, and remove it. */
+static struct mock_device *found_without_reset(struct kunit *test,
+					       struct mock_device *mdev,
+					       struct iommu_group *group)
+{
+	struct mock_device *again;
+
+	mock_give_address(mdev);
+	use_without_reset(test, mock_owner(test, "a")->owner, mdev);
+	mock_device_del(mdev);
+	again = mock_device_again(test, mdev, group);
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
+	KUNIT_EXPECT_EQ(test, 0, again->quiesced);
+	return again;
+}
+
+/* Another device to the kernel, but what user space has armed is the same. */
+static void found_without_reset_under_lockdown(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev = translated_device(test);
+	struct mock_device *again;
+
+	mock_lock_down(true);
+	again = found_without_reset(test, mdev, NULL);
+	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA, default_domain_type(again->group));
+	KUNIT_EXPECT_EQ(test, -EBUSY, store_type(test, again->group, "identity"));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
+	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(again));
+}
+
+/* The domain cannot be changed: a neighbour has a driver. */
+static void found_without_reset_beside_a_driver(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *neighbour = mock_device(test, NULL);
+	struct mock_device *mdev = translated_device(test);
+	struct mock_device *again;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, neighbour));
+	mock_lock_down(true);
+	again = found_without_reset(test, mdev, neighbour->group);
+	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_IDENTITY,
+			default_domain_type(neighbour->group));
+	mock_lockdown_logged();
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, again));
+	KUNIT_EXPECT_EQ(test, 1, mock_lockdown_logged());
+
+	/* What the log says */
+	mock_unbind(neighbour);
+	KUNIT_EXPECT_LT(test, 0, store_type(test, neighbour->group, "DMA"));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, neighbour));
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
+}
+
 /* The parameter trusts a device with ATS, lockdown does not trust the parameter */
 static void ats_is_not_trusted_under_lockdown(struct kunit *test)
 {
@@ -1036,6 +1091,8 @@ static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(without_reset_under_lockdown),
 	KUNIT_CASE(without_reset_and_domain),
 	KUNIT_CASE(clear_under_lockdown),
+	KUNIT_CASE(found_without_reset_under_lockdown),
+	KUNIT_CASE(found_without_reset_beside_a_driver),
 	KUNIT_CASE(ats_is_not_trusted_under_lockdown),
 	KUNIT_CASE(race_with_the_type),
 	KUNIT_CASE(race_with_an_owner),

@@ -483,6 +483,28 @@ static int mock_quiesce(struct device *dev, bool locked)
 	return mdev->quiesce_error;
 }
 
+static unsigned long mock_address(struct device *dev)
+{
+	return to_mock_device(dev)->address ?: ULONG_MAX;
+}
+
+/* An address that no device has had. Past those of the PCI bus on 64 bits. */
+void mock_give_address(struct mock_device *mdev)
+{
+	mdev->address = ULONG_MAX - atomic_inc_return(&serial);
+}
+
+/* The device at the address of one that was removed; it is not yet on the bus. */
+struct mock_device *mock_device_again(struct kunit *test,
+				      const struct mock_device *removed,
+				      struct iommu_group *group)
+{
+	struct mock_device *mdev = mock_device_alloc(test, group, 0);
+
+	mdev->address = removed->address;
+	return mdev;
+}
+
 /* A quarantine ends when the test wants the group, unless it lets it retry. */
 static void mock_queue_retry(struct iommu_group *group, unsigned long delay)
 {
@@ -910,6 +932,8 @@ int mock_init(struct kunit *test)
 	listen_for = NULL;
 	test->priv = mock;
 	kunit_activate_static_stub(test, iommu_owner_quiesce, mock_quiesce);
+	kunit_activate_static_stub(test, iommu_owner_quiesce_address,
+				   mock_address);
 	kunit_activate_static_stub(test, iommu_owner_queue_retry_in,
 				   mock_queue_retry);
 	kunit_activate_static_stub(test, iommu_owner_bus_bits, mock_bus_bits);

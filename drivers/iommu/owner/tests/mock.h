@@ -19,6 +19,7 @@
 #include "../claim.h"
 #include "../end.h"
 #include "../isolation.h"
+#include "../quarantine.h"
 #include "../quiesce.h"
 #include "../report.h"
 #include "../sysfs.h"
@@ -54,6 +55,8 @@ struct mock_domain;
  * @direct: The device has a direct-mapped reserved region.
  * @incoherent: The IOMMU cannot make the DMA of the device coherent.
  * @no_memory: So many times there is no memory when the device joins its group.
+ * @address: What stays the same when the device is removed and found again; 0 for a
+ *	device that has none.
  * @bus_bits: What its interrupts and its bus hold; all there is at first.
  * @bits_asked: How often the core wanted to know.
  * @fail_letter: Attaches of this kind of domain fail with -EIO ...
@@ -81,6 +84,7 @@ struct mock_device {
 	bool direct;
 	bool incoherent;
 	unsigned int no_memory;
+	unsigned long address;
 	u32 bus_bits;
 	unsigned int bits_asked;
 	char fail_letter;
@@ -192,6 +196,10 @@ void mock_fail_attach(struct mock_device *mdev, char letter,
 void mock_fail_alloc(const char *letters);
 void mock_fail_quiesce(struct mock_device *mdev, int error, unsigned int count);
 unsigned int mock_live_domains(void);
+void mock_give_address(struct mock_device *mdev);
+struct mock_device *mock_device_again(struct kunit *test,
+				      const struct mock_device *removed,
+				      struct iommu_group *group);
 
 struct mock_thread *mock_thread(struct kunit *test, void (*fn)(void *arg),
 				void *arg);

@@ -324,6 +324,15 @@ static int read_devmem(const struct pdev *pdev)
 	return read_at(bar_start(pdev, find_bar(pdev, BAR_MEM), BAR_MEM));
 }
 
+/* Nobody maps registers that a driver has requested, with CONFIG_IO_STRICT_DEVMEM */
+static bool iomem_is_strict(void)
+{
+	char line[4096];
+
+	return !get(line, sizeof(line), "/proc/cmdline") &&
+	       strstr(line, "iomem=strict");
+}
+
 /* Where the config space of a function is, or 0 */
 static __u64 ecam_start(const struct pdev *pdev)
 {
@@ -333,7 +342,7 @@ static __u64 ecam_start(const struct pdev *pdev)
 	__u64 found = 0;
 	char line[128];
 
-	if (!iomem || sscanf(pdev->bdf, "%x:%x:%x.%x", &domain, &bus, &slot,
+	if (!iomem || iomem_is_strict() || sscanf(pdev->bdf, "%x:%x:%x.%x", &domain, &bus, &slot,
 			     &function) != 4)
 		return 0;
 	while (fgets(line, sizeof(line), iomem))
@@ -810,7 +819,32 @@ TEST_F(mapped, by_uio)
 	EXPECT_EQ(0, unload_module(UIO_MODULE));
 }
 
-/* The same */
+/* What was unmapped for an owner does not come back for the next driver's registers. */
+TEST_F(mapped, registers_of_a_driver)
+{
+	void *bar;
+
+	if (!iomem_is_strict())
+		SKIP(return, "registers of a driver may be mapped");
+	if (load_module(UIO_MODULE))
+		SKIP(return, "no " UIO_MODULE);
+	bar = edu_open_sysfs(&self->edu);
+	ASSERT_NE(NULL, bar);
+	EXPECT_TRUE(edu_try_answers(bar));
+	ASSERT_EQ(0, token_reserve(self->token, self->edu.group));
+	EXPECT_FALSE(edu_try_answers(bar));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+
+	/* It has requested them */
+	ASSERT_EQ(0, driver_bind(&self->edu, UIO_DRIVER));
+	EXPECT_FALSE(edu_try_answers(bar));
+	driver_clear(&self->edu);
+	EXPECT_TRUE(edu_try_answers(bar));
+	edu_close(bar);
+	EXPECT_EQ(0, unload_module(UIO_MODULE));
+}
+
+/* As by UIO */
 TEST_F(mapped, by_framebuffer)
 {
 	char path[32] = "";
@@ -887,7 +921,7 @@ TEST_F(mapped, config_space)
 	__u32 *map;
 
 	if (!start)
-		SKIP(return, "no ECAM in /proc/iomem");
+		SKIP(return, "no ECAM that can be mapped");
 	fd = open("/dev/mem", O_RDWR | O_SYNC);
 	ASSERT_LE(0, fd);
 	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
@@ -1672,6 +1706,48 @@ TEST_F(mapped, physical_function)
 	EXPECT_EQ(0, write_config(&pf));
 	EXPECT_EQ(0, put_dev(&pf, "sriov_numvfs", "0"));
 	EXPECT_FALSE(exists(PCI "/devices/%s", vf.bdf));
+}
+
+/* A receiver error, which is corrected; what /dev/aer_inject reads */
+static int inject_error(const struct pdev *pdev)
+{
+	struct {
+		__u8 bus, dev, fn;
+		__u32 uncorrectable, correctable, header[4], domain;
+	} error = { .correctable = PCI_ERR_COR_RCVR };
+	unsigned int bus, dev, fn;
+	ssize_t ret;
+	int fd;
+
+	if (sscanf(pdev->bdf, "%x:%x:%x.%x", &error.domain, &bus, &dev,
+		   &fn) != 4)
+		return -EINVAL;
+	error.bus = bus;
+	error.dev = dev;
+	error.fn = fn;
+	fd = open("/dev/aer_inject", O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, &error, sizeof(error)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* The recovery from an error resets the bus. */
+TEST_F(mapped, error_injection)
+{
+	struct pdev rng;
+
+	if (!find_device("0x1af4", "0x1044", &rng) || rng.group < 0)
+		SKIP(return, "no device with AER");
+	ASSERT_EQ(0, load_module("aer_inject"));
+	driver_clear(&rng);
+	EXPECT_EQ(0, inject_error(&rng));
+	ASSERT_EQ(0, token_reserve(self->token, rng.group));
+	EXPECT_EQ(-EBUSY, inject_error(&rng));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	EXPECT_EQ(0, inject_error(&rng));
+	put(rng.bdf, PCI "/drivers_probe");
 }
 
 /* Accesses that have begun when the gate is shut, and wait */

@@ -223,6 +223,64 @@ TEST_F(lockdown, vfio)
 	ASSERT_EQ(0, variant->level == NONE ? put_unsafe("Y") : 0);
 }
 
+/* A register of the config space; ~0 if it cannot be read */
+static __u32 config_of(const struct pdev *pdev, unsigned int offset)
+{
+	__u32 value = ~0;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return value;
+	if (pread(fd, &value, sizeof(value), offset) != sizeof(value))
+		value = ~0;
+	close(fd);
+	return value;
+}
+
+/* Offset of the ATS capability, or 0 */
+static unsigned int find_ats(const struct pdev *pdev)
+{
+	unsigned int at = PCI_CFG_SPACE_SIZE;
+	__u32 header;
+
+	while (at >= PCI_CFG_SPACE_SIZE) {
+		header = config_of(pdev, at);
+		if (PCI_EXT_CAP_ID(header) == PCI_EXT_CAP_ID_ATS)
+			return at;
+		at = header == ~0u ? 0 : PCI_EXT_CAP_NEXT(header);
+	}
+	return 0;
+}
+
+static bool ats_is_on(const struct pdev *pdev, unsigned int ats)
+{
+	return config_of(pdev, ats + PCI_ATS_CAP) >> 16 & PCI_ATS_CTRL_ENABLE;
+}
+
+/* What a device translates itself passes the IOMMU. */
+TEST_F(lockdown, ats)
+{
+	unsigned int ats = 0;
+	struct pdev rng;
+
+	if (find_device("0x1af4", "0x1044", &rng))
+		ats = find_ats(&rng);
+	if (!ats)
+		SKIP(return, "no device with ATS");
+	ASSERT_EQ(0, driver_bind(&rng, USER_DRIVER));
+	for (enum vfio_path path = PATH_CONTAINER; path <= PATH_CDEV; path++) {
+		EXPECT_EQ(0, vfio_start(&self->vfio, path, &rng))
+			TH_LOG("path %d", path);
+		EXPECT_EQ(variant->level == NONE, ats_is_on(&rng, ats))
+			TH_LOG("path %d", path);
+		vfio_close(&self->vfio);
+	}
+	driver_clear(&rng);
+}
+
 /* Two drivers in one group: at no level a claim beside one that does DMA */
 TEST_F(lockdown, vfio_beside_a_driver)
 {
