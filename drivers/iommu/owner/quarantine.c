@@ -53,8 +53,8 @@ static enum iommu_owner_quarantine quarantine_reason(struct device *dev, int err
  * meanwhile: the state of the group keeps owners and drivers away. Return what
  * keeps it in quarantine.
  */
-static enum iommu_owner_quarantine quarantine_quiesce(struct iommu_group *group,
-						   struct device *locked)
+static enum iommu_owner_quarantine
+quarantine_quiesce(struct iommu_group *group, struct device *locked)
 {
 	struct iommu_ownership *own = &group->ownership;
 	enum iommu_owner_quarantine reason;

@@ -342,8 +342,9 @@ static __u64 ecam_start(const struct pdev *pdev)
 	__u64 found = 0;
 	char line[128];
 
-	if (!iomem || iomem_is_strict() || sscanf(pdev->bdf, "%x:%x:%x.%x", &domain, &bus, &slot,
-			     &function) != 4)
+	if (!iomem || iomem_is_strict() ||
+	    sscanf(pdev->bdf, "%x:%x:%x.%x", &domain, &bus, &slot,
+		   &function) != 4)
 		return 0;
 	while (fgets(line, sizeof(line), iomem))
 		if (sscanf(line, " %llx-%llx : PCI ECAM %x [bus %x-%x]", &start,
