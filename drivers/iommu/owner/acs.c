@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Raw writes of user space to the ACS controls of a port, or of one of the functions
- * of a device
+ * Raw writes of user space to the ACS controls of a port
  *
  * Whether the ports above a device redirect is read from their registers whenever
  * somebody asks. The kernel sets these when it finds a port, and to the same
  * again when it restores one. User space can change them through the files of the
- * config space: not while a lease of a group below, or of another function,
- * requires ACS, and if it may, the generations of these groups move.
+ * config space: not while a lease of a group below requires ACS, and if it may,
+ * the generations of these groups move.
  */
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -26,36 +25,23 @@
 /* Of what does not change: it is asked before and after the write */
 static bool acs_is_control(struct pci_dev *port, int pos, size_t size)
 {
-	return port->acs_cap && (pci_is_bridge(port) || port->multifunction) &&
+	return port->acs_cap && pci_is_bridge(port) &&
 	       pos < port->acs_cap + ACS_CONTROLS_END &&
 	       pos + size > port->acs_cap + PCI_ACS_CTRL;
 }
 
-static bool acs_is_function_of(struct pci_dev *pdev, struct pci_dev *port)
+static bool acs_is_below(struct pci_dev *pdev, struct pci_dev *port)
 {
-	return pdev->bus == port->bus &&
-	       (PCI_SLOT(pdev->devfn) == PCI_SLOT(port->devfn) ||
-		pci_ari_enabled(port->bus));
-}
+	struct pci_dev *bridge = pci_upstream_bridge(pdev);
 
-/* Is @pdev below @port, or below or one of the functions of the same device? */
-static bool acs_concerns(struct pci_dev *pdev, struct pci_dev *port)
-{
-	struct pci_dev *at;
-
-	if (port->multifunction)
-		at = pci_physfn(pdev);
-	else
-		at = pci_upstream_bridge(pdev);
-	while (at && at != port &&
-	       !(port->multifunction && acs_is_function_of(at, port)))
-		at = pci_upstream_bridge(at);
-	return at;
+	while (bridge && bridge != port)
+		bridge = pci_upstream_bridge(bridge);
+	return bridge;
 }
 
 /*
- * The next device that the controls of @port count for, with a reference. Without a
- * lock of the bus, which others hold when they wait for a group.
+ * The next device below @port, with a reference. Without a lock of the bus, which
+ * others hold when they wait for a group.
  */
 VISIBLE_IF_KUNIT struct pci_dev *
 iommu_owner_acs_next(struct pci_dev *port, struct pci_dev *from)
@@ -63,7 +49,7 @@ iommu_owner_acs_next(struct pci_dev *port, struct pci_dev *from)
 	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_acs_next, port, from);
 	do {
 		from = pci_get_device(PCI_ANY_ID, PCI_ANY_ID, from);
-	} while (from && !acs_concerns(from, port));
+	} while (from && !acs_is_below(from, port));
 	return from;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_acs_next);
@@ -94,8 +80,8 @@ static bool acs_lease_refuses(struct pci_dev *port, struct pci_dev *below)
  * that user space gets. iommu_owner_acs_write_start() decides. A refusal is logged.
  *
  * Context: May sleep.
- * Return: 0; -EBUSY if @port is a bridge or has several functions, ACS controls are
- * written, and a lease of a group that they count for requires ACS.
+ * Return: 0; -EBUSY if @port is a bridge, ACS controls are written, and a lease of
+ * a group below requires ACS.
  */
 int iommu_owner_acs_may_write(struct pci_dev *port, int pos, size_t size)
 {
@@ -120,7 +106,7 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_owner_acs_may_write);
  * @pos: Offset in its config space.
  * @size: Number of bytes.
  *
- * If it returns 0, no lease of such a group is granted that requires ACS, until
+ * If it returns 0, no lease of a group below is granted that requires ACS, until
  * iommu_owner_acs_write_end() with the same arguments.
  *
  * Context: May sleep.

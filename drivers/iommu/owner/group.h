@@ -132,7 +132,7 @@ void iommu_owner_device_joined(struct iommu_group *group,
 			       struct group_device *gdev);
 
 /* quiesce.c */
-int iommu_owner_quiesce_found(struct device *dev, bool locked);
+bool iommu_owner_must_quiesce(struct device *dev);
 
 /* end.c */
 void iommu_owner_device_left(struct iommu_owner_teardown *teardown,

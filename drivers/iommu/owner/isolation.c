@@ -142,37 +142,10 @@ static bool isolation_bridge_to_pci(struct pci_dev *port)
 	       pci_pcie_type(port) == PCI_EXP_TYPE_PCI_BRIDGE;
 }
 
-/*
- * Does a function of the same device, in another group, get what @pdev sends to it?
- * When the groups were made, ACS of the device was on.
- */
-static bool isolation_reaches_function(struct pci_dev *pdev)
-{
-	bool reaches = false;
-	struct pci_dev *other;
-
-	pdev = pci_physfn(pdev);
-	if (likely(!pdev->multifunction || !pci_is_pcie(pdev) ||
-		   pci_acs_enabled(pdev, REDIRECT)))
-		return false;
-	/* Without a lock of the bus, which others hold when they wait for a group */
-	for (unsigned int fn = 0; fn < 8 && !reaches; fn++) {
-		other = pci_get_domain_bus_and_slot(pci_domain_nr(pdev->bus),
-						    pdev->bus->number,
-						    (pdev->devfn & ~7) | fn);
-		reaches = other &&
-			  READ_ONCE(other->dev.iommu_group) != pdev->dev.iommu_group;
-		pci_dev_put(other);
-	}
-	return reaches;
-}
-
 static bool isolation_redirected(struct pci_dev *pdev)
 {
 	struct pci_dev *port = pci_upstream_bridge(pdev);
 
-	if (isolation_reaches_function(pdev))
-		return false;
 	while (port && isolation_bridge_to_pci(port))
 		port = pci_upstream_bridge(port);
 	return !port || pci_acs_path_enabled(port, NULL, REDIRECT);

@@ -208,13 +208,19 @@ static int quiesce_locked(struct device *dev)
 }
 
 /* As long as the lock is held, the device is not removed; the caller may remove it. */
-static int quiesce_below_bridge(struct device *dev, bool locked)
+static int quiesce_pci(struct device *dev, bool locked)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
 	int ret;
 
-	if (locked)
-		return quiesce_locked(dev);
+	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+		return 0;
+	if (locked) {
+		pci_cfg_access_lock(pdev);
+		ret = quiesce_locked(dev);
+		pci_cfg_access_unlock(pdev);
+		return ret;
+	}
 	if (!pci_dev_trylock(pdev))
 		return -EAGAIN;
 	/*
@@ -223,23 +229,6 @@ static int quiesce_below_bridge(struct device *dev, bool locked)
 	 */
 	ret = pci_dev_is_added(pdev) ? quiesce_locked(dev) : -EAGAIN;
 	pci_dev_unlock(pdev);
-	return ret;
-}
-
-static int quiesce_pci(struct device *dev, bool locked)
-{
-	struct pci_dev *pdev = to_pci_dev(dev);
-	struct pci_dev *bridge = pci_upstream_bridge(pdev);
-	int ret;
-
-	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
-		return 0;
-	/* A reset of the bus writes to the bridge */
-	if (bridge && !pci_dev_trylock(bridge))
-		return -EAGAIN;
-	ret = quiesce_below_bridge(dev, locked);
-	if (bridge)
-		pci_dev_unlock(bridge);
 	return ret;
 }
 #else
@@ -263,31 +252,38 @@ int iommu_owner_quiesce(struct device *dev, bool locked)
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quiesce);
 
 /**
- * iommu_owner_quiesce_found() - Quiesce a device before it joins a group
- * @dev: The device. It has no driver.
- * @locked: The caller has the lock of @dev.
+ * iommu_owner_must_quiesce() - Must a device be quiesced before it joins a group?
+ * @dev: The device. It has no group.
  *
- * Nothing happens unless user space had the device at this address, and it was
- * removed before it could be quiesced. A failure is logged.
- *
- * Context: May sleep. Takes the lock of @dev if it has to.
- * Return: 0 if @dev may join; -EBUSY if it could not be quiesced, or another task
- * has its lock.
+ * Context: Any.
+ * Return: true if user space had the device at this address, and it was removed
+ * before it could be quiesced.
  */
-int iommu_owner_quiesce_found(struct device *dev, bool locked)
+bool iommu_owner_must_quiesce(struct device *dev)
 {
-	int ret = 0;
+	return quiesce_recall(dev) == QUIESCE_USED;
+}
 
-	if (likely(dev->iommu_group || quiesce_recall(dev) != QUIESCE_USED))
+/**
+ * iommu_owner_quiesce_found() - Quiesce a device before it joins a group
+ * @dev: The device. It has no group, and a driver is about to be probed on it.
+ *
+ * Not when the device is found: a reset of its bus or slot takes locks that
+ * hot-plug holds then. A failure is logged.
+ *
+ * Context: May sleep. The lock of @dev is held.
+ * Return: 0 if @dev may join; -EBUSY if it could not be quiesced.
+ */
+int iommu_owner_quiesce_found(struct device *dev)
+{
+	int ret;
+
+	device_lock_assert(dev);
+
+	if (likely(!iommu_owner_must_quiesce(dev)))
 		return 0;
-	if (!locked && !device_trylock(dev))
-		return -EBUSY;
-	if (!dev->iommu_group) {
-		ret = iommu_owner_quiesce(dev, true);
-		quiesce_remember_result(dev, ret);
-	}
-	if (!locked)
-		device_unlock(dev);
+	ret = iommu_owner_quiesce(dev, true);
+	quiesce_remember_result(dev, ret);
 	if (ret >= 0)
 		return 0;
 	dev_err(dev, "iommu-owner: joins no group, cannot be quiesced after its use by user space: %d\n",

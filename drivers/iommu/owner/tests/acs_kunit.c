@@ -153,18 +153,6 @@ static void device_that_is_no_port(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, acs_write(ACS_CTRL, 2));
 }
 
-/* What one function sends to another need not pass a port. */
-static void one_of_several_functions(struct kunit *test)
-{
-	struct mock_device *mdev = acs_device(test);
-
-	acs->port.hdr_type = PCI_HEADER_TYPE_NORMAL;
-	acs->port.multifunction = 1;
-	acs_lease(test, mdev, BIT_OF(ACS), 0);
-	KUNIT_EXPECT_EQ(test, -EBUSY, acs_write(ACS_CTRL, 2));
-	KUNIT_EXPECT_EQ(test, 0, acs_write(PCI_COMMAND, 2));
-}
-
 static void generation_moves_with_a_write(struct kunit *test)
 {
 	struct mock_device *mdev = acs_device(test);
@@ -195,7 +183,6 @@ static struct kunit_case acs_cases[] = {
 	KUNIT_CASE(lease_refuses_all_that_touch_acs),
 	KUNIT_CASE(lease_of_something_else),
 	KUNIT_CASE(device_that_is_no_port),
-	KUNIT_CASE(one_of_several_functions),
 	KUNIT_CASE(generation_moves_with_a_write),
 	KUNIT_CASE(no_lease_during_a_write),
 	{}

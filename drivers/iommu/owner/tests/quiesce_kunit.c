@@ -477,10 +477,15 @@ static void found_again_is_quiesced_first(struct kunit *test)
 	use_and_remove(test, mdev, -EIO);
 	again = mock_device_again(test, mdev, NULL);
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
+	KUNIT_EXPECT_PTR_EQ(test, NULL, again->dev.iommu_group);
+	KUNIT_EXPECT_EQ(test, 0, again->quiesced);
+	KUNIT_EXPECT_STREQ(test, "", again->history);
+
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
 	KUNIT_EXPECT_EQ(test, 1, again->quiesced);
 	KUNIT_EXPECT_TRUE(test, again->quiesce_locked);
 	KUNIT_EXPECT_STREQ(test, "I", again->history);
-	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
+	mock_unbind(again);
 	mock_device_del(again);
 
 	/* Once is enough */
@@ -501,19 +506,19 @@ static void found_again_and_not_quiesced(struct kunit *test)
 
 	/* Others of the group it might join go on */
 	again = mock_device_again(test, mdev, neighbour->group);
-	mock_fail_quiesce(again, -EIO, 2);
+	mock_fail_quiesce(again, -EIO, 1);
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
 	KUNIT_EXPECT_PTR_EQ(test, NULL, again->dev.iommu_group);
 	KUNIT_EXPECT_STREQ(test, "", again->history);
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(neighbour));
 
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, again));
-	KUNIT_EXPECT_EQ(test, 2, again->quiesced);
+	KUNIT_EXPECT_EQ(test, 1, again->quiesced);
 	KUNIT_EXPECT_PTR_EQ(test, NULL, again->dev.iommu_group);
 	KUNIT_EXPECT_STREQ(test, "", again->history);
 
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
-	KUNIT_EXPECT_EQ(test, 3, again->quiesced);
+	KUNIT_EXPECT_EQ(test, 2, again->quiesced);
 	KUNIT_EXPECT_TRUE(test, again->quiesce_locked);
 	KUNIT_EXPECT_PTR_EQ(test, neighbour->group, again->dev.iommu_group);
 	KUNIT_EXPECT_STREQ(test, "I", again->history);
@@ -522,6 +527,7 @@ static void found_again_and_not_quiesced(struct kunit *test)
 /* A group that user space still has: the device is one that it had, not this one. */
 static void found_again_in_a_group_with_an_owner(struct kunit *test)
 {
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *first = mock_device(test, NULL);
 	struct mock_device *second = mock_device(test, first->group);
 	struct iommu_owner *a = mock_owner(test, "a")->owner;
@@ -535,6 +541,8 @@ static void found_again_in_a_group_with_an_owner(struct kunit *test)
 
 	again = mock_device_again(test, second, first->group);
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
+	KUNIT_EXPECT_PTR_EQ(test, NULL, again->dev.iommu_group);
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, again));
 	KUNIT_EXPECT_EQ(test, 1, again->quiesced);
 	KUNIT_EXPECT_STREQ(test, "B", again->history);
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
