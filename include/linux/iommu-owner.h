@@ -315,7 +315,6 @@ int iommu_owner_clear_quarantine(struct iommu_group *group);
 
 int iommu_owner_device_used(struct device *dev);
 int iommu_owner_device_quiesced(struct device *dev);
-int iommu_owner_join_device(struct device *dev);
 void iommu_owner_retry_device(struct device *dev);
 
 int iommu_owner_watch(struct iommu_owner *owner,
@@ -444,11 +443,6 @@ static inline int iommu_owner_device_used(struct device *dev)
 static inline int iommu_owner_device_quiesced(struct device *dev)
 {
 	return -ENODEV;
-}
-
-static inline int iommu_owner_join_device(struct device *dev)
-{
-	return 0;
 }
 
 static inline void iommu_owner_retry_device(struct device *dev)

@@ -10,41 +10,19 @@
 #include "claim.h"
 #include "end.h"
 #include "quarantine.h"
-#include "quiesce.h"
 #include "report.h"
 #include "watch.h"
 
 /*
  * A device whose record could not be allocated has no group, and nothing keeps its
- * DMA from memory that an owner has mapped for others. Nor has one that has to be
- * quiesced. Try again before a driver gets it.
+ * DMA from memory that an owner has mapped for others. Try again before a driver
+ * gets it.
  */
 static int claim_probe_device(struct device *dev)
 {
-	int ret;
-
 	if (!iommu_fwspec_ops(dev_iommu_fwspec_get(dev)))
 		return 0;
-	ret = iommu_owner_quiesce_found(dev);
-	if (ret)
-		return ret;
 	return iommu_probe_device(dev) == -ENOMEM ? -EPROBE_DEFER : 0;
-}
-
-/**
- * iommu_owner_join_device() - Let a device join that had to be quiesced first
- * @dev: The device. A driver that manages DMA itself is about to be probed;
- *	iommu_device_use_default_domain() does the same for the others.
- *
- * Context: May sleep. The lock of @dev is held.
- * Return: 0 if the driver may be probed; -EBUSY if @dev cannot be quiesced after
- * its use by user space; -EPROBE_DEFER if there is no memory for its group.
- */
-int iommu_owner_join_device(struct device *dev)
-{
-	if (likely(dev->iommu_group || !iommu_owner_must_quiesce(dev)))
-		return 0;
-	return claim_probe_device(dev);
 }
 
 /* Does what a driver of @group has attached conflict with the DMA API? */
@@ -91,7 +69,7 @@ static int claim_by_driver(struct iommu_group *group, struct device *dev)
  * Return: 0 if the driver may be probed; -EBUSY if the group has an owner, is
  * in quarantine, or another driver of it has attached a domain or a PASID, or
  * a lease requires what the group is missing with @dev or with a driver, or @dev
- * has not been quiesced or reset since user space had it;
+ * has not been reset since user space had it and the kernel is locked down;
  * -EPROBE_DEFER if the group is not set up yet, or there is no memory for it.
  */
 int iommu_device_use_default_domain(struct device *dev)

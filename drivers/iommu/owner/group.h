@@ -131,9 +131,6 @@ void iommu_owner_device_joining(struct iommu_group *group,
 void iommu_owner_device_joined(struct iommu_group *group,
 			       struct group_device *gdev);
 
-/* quiesce.c */
-bool iommu_owner_must_quiesce(struct device *dev);
-
 /* end.c */
 void iommu_owner_device_left(struct iommu_owner_teardown *teardown,
 			     struct iommu_group *group, struct device *dev);

@@ -7,8 +7,8 @@
  * bus mastering is off, its transactions have ended and, if it can, it has been
  * reset.
  *
- * That is known by address as well: a PCI device that is removed before goes on
- * with what it does, and is quiesced before it joins a group again.
+ * That it has not been reset is known by address as well: a PCI device that is
+ * removed and found again is another one, with the same DMA armed.
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
@@ -27,15 +27,11 @@
 #endif
 #include "quiesce.h"
 
-/* What is known of an address: quiesced, or not, but not reset since user space had it */
-#define QUIESCE_USED	xa_mk_value(0)
-#define QUIESCE_ARMED	xa_mk_value(1)
-
 #define NO_ADDRESS	ULONG_MAX
 
 /*
- * Of PCI devices that user space had. Written for a device of a group with the mutex
- * of the group held, else with the lock of the device.
+ * The addresses of PCI devices that have not been reset since user space had them.
+ * Written with the mutex of their group held.
  */
 static DEFINE_XARRAY(quiesce_addresses);
 
@@ -54,28 +50,29 @@ VISIBLE_IF_KUNIT unsigned long iommu_owner_quiesce_address(struct device *dev)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quiesce_address);
 
-static void *quiesce_recall(struct device *dev)
+static bool quiesce_is_remembered(struct device *dev)
 {
 	unsigned long address = iommu_owner_quiesce_address(dev);
 
-	return address == NO_ADDRESS ? NULL :
-				       xa_load(&quiesce_addresses, address);
+	return address != NO_ADDRESS && xa_load(&quiesce_addresses, address);
 }
 
-/* Does not fail if @dev is remembered already. */
-static int quiesce_remember(struct device *dev, void *entry)
+static int quiesce_remember(struct device *dev)
 {
 	unsigned long address = iommu_owner_quiesce_address(dev);
 
 	if (address == NO_ADDRESS)
 		return 0;
-	return xa_err(xa_store(&quiesce_addresses, address, entry, GFP_KERNEL));
+	return xa_err(xa_store(&quiesce_addresses, address, xa_mk_value(0),
+			       GFP_KERNEL));
 }
 
-static void quiesce_remember_result(struct device *dev, int ret)
+static void quiesce_forget(struct device *dev)
 {
-	if (ret >= 0)
-		quiesce_remember(dev, ret ? QUIESCE_ARMED : NULL);
+	unsigned long address = iommu_owner_quiesce_address(dev);
+
+	if (address != NO_ADDRESS)
+		xa_erase(&quiesce_addresses, address);
 }
 
 /* @gdev was used. @ret is what iommu_owner_quiesce() has returned for it. */
@@ -83,7 +80,8 @@ void iommu_owner_update_quiesced(struct group_device *gdev, int ret)
 {
 	gdev->used = ret < 0;
 	gdev->armed = ret > 0;
-	quiesce_remember_result(gdev->dev, ret);
+	if (!ret)
+		quiesce_forget(gdev->dev);
 }
 
 static int quiesce_mark(struct device *dev, bool used)
@@ -108,7 +106,7 @@ static int quiesce_mark(struct device *dev, bool used)
 			return -EBUSY;
 		ret = iommu_owner_use(group, own->owner);
 		if (!ret)
-			ret = quiesce_remember(dev, QUIESCE_USED);
+			ret = quiesce_remember(dev);
 		if (!ret)
 			gdev->used = true;
 		return ret;
@@ -251,52 +249,10 @@ int iommu_owner_quiesce(struct device *dev, bool locked)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quiesce);
 
-/**
- * iommu_owner_must_quiesce() - Must a device be quiesced before it joins a group?
- * @dev: The device. It has no group.
- *
- * Context: Any.
- * Return: true if user space had the device at this address, and it was removed
- * before it could be quiesced.
- */
-bool iommu_owner_must_quiesce(struct device *dev)
-{
-	return quiesce_recall(dev) == QUIESCE_USED;
-}
-
-/**
- * iommu_owner_quiesce_found() - Quiesce a device before it joins a group
- * @dev: The device. It has no group, and a driver is about to be probed on it.
- *
- * Not when the device is found: a reset of its bus or slot takes locks that
- * hot-plug holds then. A failure is logged.
- *
- * Context: May sleep. The lock of @dev is held.
- * Return: 0 if @dev may join; -EBUSY if it could not be quiesced.
- */
-int iommu_owner_quiesce_found(struct device *dev)
-{
-	int ret;
-
-	device_lock_assert(dev);
-
-	if (likely(!iommu_owner_must_quiesce(dev)))
-		return 0;
-	ret = iommu_owner_quiesce(dev, true);
-	quiesce_remember_result(dev, ret);
-	if (ret >= 0)
-		return 0;
-	dev_err(dev, "iommu-owner: joins no group, cannot be quiesced after its use by user space: %d\n",
-		ret);
-	return -EBUSY;
-}
-
+/* Whatever has become of it while it was away: only its address is known. */
 static void quiesce_joining(struct iommu_group *group, struct group_device *gdev)
 {
-	void *entry = quiesce_recall(gdev->dev);
-
-	gdev->used = entry == QUIESCE_USED;
-	gdev->armed = entry == QUIESCE_ARMED;
+	gdev->armed = quiesce_is_remembered(gdev->dev);
 }
 
 static const struct iommu_owner_concept quiesce_concept = {

@@ -57,7 +57,6 @@ BROKEN = {
     'mut-probe-ending': ('CORE MUT_PROBE_ENDING', '', P1),
     'mut-join-none': ('JOIN MUT_JOIN_NONE', '', P4),
     'mut-join-default': ('JOIN MUT_JOIN_DEFAULT', '', P4),
-    'mut-join-armed': ('LEAVE MUT_JOIN_ARMED', '', P4),
     'mut-empty-quiescing': ('LEAVE MUT_EMPTY_QUIESCING', '', ''),
     'mut-no-drain': ('SHARE MUT_NO_DRAIN', '', ''),
     'mut-no-quiesce': ('SHARE MUT_NO_QUIESCE', '', P4),

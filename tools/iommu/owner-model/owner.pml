@@ -12,8 +12,7 @@
  * JOIN		a device joins and leaves a group while another device of it is
  *		open; it may have a kernel driver, or fail to be attached
  * LEAVE	both devices leave and join, and so does the last one; in any
- *		state, also while the end goes on or devices are quiesced, and with
- *		DMA that the owner has armed
+ *		state, also while the end goes on or devices are quiesced
  * SHARE	two files on one device, for two owners: a re-open races the end
  *		of the last user; operations that last as long as they like
  * PAIR		two groups of one owner, each with an open device: the passes
@@ -128,11 +127,6 @@ end:	do
 			attach(g, DOMAIN_OF(o));
 #ifdef CORE
 			group[g].pasid = 1
-#endif
-#ifdef LEAVE
-		:: group[g].state == USER && group[g].owner == o &&
-		   device[0].present ->
-			device[0].armed = o
 #endif
 		:: skip; release(g, o, set)
 		:: else
@@ -321,11 +315,7 @@ proctype plug(byte d)
 
 end:	do
 	:: atomic {
-#ifdef MUT_JOIN_ARMED
 		!device[d].present ->
-#else
-		!device[d].present && device[d].armed == NOBODY ->
-#endif
 		device[d].present = 1;
 		if
 		:: device[d].refuses = 0
@@ -340,15 +330,11 @@ end:	do
 		attach_one(d, 0, group[0].domain);
 #endif
 	   }
-#ifdef LEAVE
-	/* Quiesced when it is found, or gone in truth */
-	:: !device[d].present && device[d].armed != NOBODY ->
-		device[d].armed = NOBODY
-#endif
 	:: atomic {
 		device[d].present && !device[d].driver && CLOSED(d) ->
 		device[d].present = 0;
 		device[d].refuses = 0;
+		device[d].armed = NOBODY;
 		device[d].domain = BLOCKED
 #ifdef LEAVE
 		;

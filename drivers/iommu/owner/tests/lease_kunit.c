@@ -821,35 +821,76 @@ static void clear_under_lockdown(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY, store_type(test, group, "identity"));
 }
 
-/* Use the device of @mdev, which cannot be reset, and remove it. */
+/* Use @mdev, which is left as @quiesced says; remove it and find it again. */
+static struct mock_device *found_after_use(struct kunit *test,
+					   struct mock_device *mdev,
+					   struct iommu_group *group,
+					   int quiesced)
+{
+	struct iommu_owner *owner = mock_owner(test, "a")->owner;
+	struct mock_device *again;
+
+	mock_give_address(mdev);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
+	if (quiesced)
+		mock_fail_quiesce(mdev, quiesced, 1);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(owner, mdev->group));
+	mock_device_del(mdev);
+	mock_default_type(group ? 0 : IOMMU_DOMAIN_IDENTITY);
+	again = mock_device_again(test, mdev, group);
+	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
+	return again;
+}
+
 static struct mock_device *found_without_reset(struct kunit *test,
 					       struct mock_device *mdev,
 					       struct iommu_group *group)
 {
-	struct mock_device *again;
-
-	mock_give_address(mdev);
-	use_without_reset(test, mock_owner(test, "a")->owner, mdev);
-	mock_device_del(mdev);
-	again = mock_device_again(test, mdev, group);
-	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
-	KUNIT_EXPECT_EQ(test, 0, again->quiesced);
-	return again;
+	return found_after_use(test, mdev, group, IOMMU_OWNER_NOT_RESET);
 }
 
 /* Another device to the kernel, but what user space has armed is the same. */
-static void found_without_reset_under_lockdown(struct kunit *test)
+static void found_again_under_lockdown(struct kunit *test)
 {
+	static const int left[] = { IOMMU_OWNER_NOT_RESET, -EIO };
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
-	struct mock_device *mdev = translated_device(test);
 	struct mock_device *again;
 
 	mock_lock_down(true);
-	again = found_without_reset(test, mdev, NULL);
-	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA, default_domain_type(again->group));
-	KUNIT_EXPECT_EQ(test, -EBUSY, store_type(test, again->group, "identity"));
+	for (unsigned int i = 0; i < ARRAY_SIZE(left); i++) {
+		again = found_after_use(test, translated_device(test), NULL,
+					left[i]);
+		/* The driver demands identity */
+		KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_IDENTITY,
+				default_domain_type(again->group));
+		KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, again));
+		mock_default_type(0);
+		KUNIT_EXPECT_LT(test, 0, store_type(test, again->group, "DMA"));
+		KUNIT_EXPECT_EQ(test, -EBUSY,
+				store_type(test, again->group, "identity"));
+		KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
+		mock_unbind(again);
+		mock_default_type(IOMMU_DOMAIN_IDENTITY);
+	}
+}
+
+/* Without lockdown, and after a reset, it is a device as any other. */
+static void found_again_without_lockdown(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *again;
+
+	again = found_after_use(test, translated_device(test), NULL, -EIO);
+	KUNIT_EXPECT_STREQ(test, "I", again->history);
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
-	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(again));
+	mock_unbind(again);
+
+	mock_default_type(IOMMU_DOMAIN_IDENTITY);
+	mock_lock_down(true);
+	again = found_after_use(test, translated_device(test), NULL, 0);
+	KUNIT_EXPECT_STREQ(test, "I", again->history);
+	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
 }
 
 /* The domain cannot be changed: a neighbour has a driver. */
@@ -1091,7 +1132,8 @@ static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(without_reset_under_lockdown),
 	KUNIT_CASE(without_reset_and_domain),
 	KUNIT_CASE(clear_under_lockdown),
-	KUNIT_CASE(found_without_reset_under_lockdown),
+	KUNIT_CASE(found_again_under_lockdown),
+	KUNIT_CASE(found_again_without_lockdown),
 	KUNIT_CASE(found_without_reset_beside_a_driver),
 	KUNIT_CASE(ats_is_not_trusted_under_lockdown),
 	KUNIT_CASE(race_with_the_type),

@@ -455,122 +455,6 @@ static void asked_for_quarantine_stays(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 }
 
-/* Found again */
-
-/* Use @mdev, which is left as @error says, and remove it. */
-static void use_and_remove(struct kunit *test, struct mock_device *mdev,
-			   int error)
-{
-	mock_give_address(mdev);
-	if (error)
-		mock_fail_quiesce(mdev, error, 1);
-	use(test, mock_owner(test, "a")->owner, mdev);
-	mock_device_del(mdev);
-}
-
-static void found_again_is_quiesced_first(struct kunit *test)
-{
-	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
-	struct mock_device *mdev = mock_device(test, NULL);
-	struct mock_device *again;
-
-	use_and_remove(test, mdev, -EIO);
-	again = mock_device_again(test, mdev, NULL);
-	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
-	KUNIT_EXPECT_PTR_EQ(test, NULL, again->dev.iommu_group);
-	KUNIT_EXPECT_EQ(test, 0, again->quiesced);
-	KUNIT_EXPECT_STREQ(test, "", again->history);
-
-	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
-	KUNIT_EXPECT_EQ(test, 1, again->quiesced);
-	KUNIT_EXPECT_TRUE(test, again->quiesce_locked);
-	KUNIT_EXPECT_STREQ(test, "I", again->history);
-	mock_unbind(again);
-	mock_device_del(again);
-
-	/* Once is enough */
-	again = mock_device_again(test, mdev, NULL);
-	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
-	KUNIT_EXPECT_EQ(test, 0, again->quiesced);
-}
-
-static void found_again_and_not_quiesced(struct kunit *test)
-{
-	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
-	struct mock_device *neighbour = mock_device(test, NULL);
-	struct mock_device *mdev = mock_device(test, NULL);
-	struct mock_device *again;
-
-	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, neighbour));
-	use_and_remove(test, mdev, -EIO);
-
-	/* Others of the group it might join go on */
-	again = mock_device_again(test, mdev, neighbour->group);
-	mock_fail_quiesce(again, -EIO, 1);
-	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
-	KUNIT_EXPECT_PTR_EQ(test, NULL, again->dev.iommu_group);
-	KUNIT_EXPECT_STREQ(test, "", again->history);
-	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(neighbour));
-
-	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, again));
-	KUNIT_EXPECT_EQ(test, 1, again->quiesced);
-	KUNIT_EXPECT_PTR_EQ(test, NULL, again->dev.iommu_group);
-	KUNIT_EXPECT_STREQ(test, "", again->history);
-
-	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
-	KUNIT_EXPECT_EQ(test, 2, again->quiesced);
-	KUNIT_EXPECT_TRUE(test, again->quiesce_locked);
-	KUNIT_EXPECT_PTR_EQ(test, neighbour->group, again->dev.iommu_group);
-	KUNIT_EXPECT_STREQ(test, "I", again->history);
-}
-
-/* A group that user space still has: the device is one that it had, not this one. */
-static void found_again_in_a_group_with_an_owner(struct kunit *test)
-{
-	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
-	struct mock_device *first = mock_device(test, NULL);
-	struct mock_device *second = mock_device(test, first->group);
-	struct iommu_owner *a = mock_owner(test, "a")->owner;
-	struct mock_device *again;
-
-	mock_give_address(second);
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, first->group));
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&second->dev));
-	mock_device_del(second);
-	KUNIT_EXPECT_EQ(test, 0, second->quiesced);
-
-	again = mock_device_again(test, second, first->group);
-	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
-	KUNIT_EXPECT_PTR_EQ(test, NULL, again->dev.iommu_group);
-	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, again));
-	KUNIT_EXPECT_EQ(test, 1, again->quiesced);
-	KUNIT_EXPECT_STREQ(test, "B", again->history);
-	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(a, first->group));
-	KUNIT_EXPECT_EQ(test, 1, again->quiesced);
-}
-
-static void reset_device_is_not_quiesced_when_found(struct kunit *test)
-{
-	struct mock_device *mdev = mock_device(test, NULL);
-	struct iommu_owner *a = mock_owner(test, "a")->owner;
-	struct mock_device *again;
-
-	/* By the core */
-	use_and_remove(test, mdev, 0);
-	again = mock_device_again(test, mdev, NULL);
-	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
-	KUNIT_EXPECT_EQ(test, 0, again->quiesced);
-
-	/* By its driver */
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, again->group));
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&again->dev));
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_quiesced(&again->dev));
-	mock_device_del(again);
-	again = mock_device_again(test, mdev, NULL);
-	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
-	KUNIT_EXPECT_EQ(test, 0, again->quiesced);
-}
-
 /* While the mutex of the group is dropped */
 
 static void remove_device(struct mock_device *mdev)
@@ -797,10 +681,6 @@ static struct kunit_case quiesce_cases[] = {
 	KUNIT_CASE(group_of_busy_device_is_viable),
 	KUNIT_CASE(reason_is_the_last_one),
 	KUNIT_CASE(asked_for_quarantine_stays),
-	KUNIT_CASE(found_again_is_quiesced_first),
-	KUNIT_CASE(found_again_and_not_quiesced),
-	KUNIT_CASE(found_again_in_a_group_with_an_owner),
-	KUNIT_CASE(reset_device_is_not_quiesced_when_found),
 	KUNIT_CASE(device_goes_while_quiesced),
 	KUNIT_CASE(device_joins_an_empty_group_that_is_ending),
 	KUNIT_CASE(direct_device_joins_an_empty_group),

@@ -316,48 +316,6 @@ TEST_F(quarantine, failed_reset_is_final)
 	EXPECT_EQ(0, vfio_start(&self->other, variant->path, &self->edu));
 }
 
-/* Leave @pdev programmed and not quiesced, and remove it. */
-static void remove_used(struct __test_metadata *_metadata, struct vfio *vfio,
-			const struct pdev *pdev)
-{
-	vfio_close(vfio);
-	EXPECT_TRUE(state_is(pdev->group, "quarantine"));
-	ASSERT_EQ(0, put("1", PCI "/devices/%s/remove", pdev->bdf));
-	EXPECT_FALSE(exists(PCI "/devices/%s", pdev->bdf));
-}
-
-static void find_again(struct __test_metadata *_metadata, struct pdev *pdev)
-{
-	ASSERT_EQ(0, put("1", PCI "/rescan"));
-	ASSERT_TRUE(exists(PCI "/devices/%s", pdev->bdf));
-	pdev->group = dev_group(pdev->bdf);
-}
-
-/* What joins from a quarantined slot has been quiesced, or it does not join. */
-TEST_F(quarantine, found_again_and_not_quiesced)
-{
-	own_it(_metadata, &self->vfio, variant->path, &self->edu);
-	if (fail_reset(EIO))
-		SKIP(return, NO_FAIL);
-	remove_used(_metadata, &self->vfio, &self->edu);
-	find_again(_metadata, &self->edu);
-	EXPECT_GT(0, self->edu.group);
-	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, KERNEL_DRIVER));
-	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf, "joins no group"));
-	EXPECT_EQ(-EBUSY, driver_bind(&self->edu, USER_DRIVER));
-	EXPECT_GT(0, dev_group(self->edu.bdf));
-
-	let_reset();
-	/* Either driver will do */
-	ASSERT_EQ(0, driver_bind(&self->edu, variant->path == PATH_CDEV ?
-				 USER_DRIVER : KERNEL_DRIVER));
-	self->edu.group = dev_group(self->edu.bdf);
-	ASSERT_LE(0, self->edu.group);
-	EXPECT_TRUE(state_is(self->edu.group, "kernel"));
-	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
-	EXPECT_EQ(0, vfio_start(&self->other, variant->path, &self->edu));
-}
-
 /* Another task has the device: that is over sooner or later. */
 TEST_F(quarantine, reset_that_has_to_wait)
 {
