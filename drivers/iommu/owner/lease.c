@@ -478,9 +478,8 @@ static enum iommu_owner_quarantine lease_may_return(struct iommu_group *group)
 /* Would a driver of @gdev start what user space has programmed? A yes is logged. */
 static bool lease_is_armed(struct iommu_group *group, struct group_device *gdev)
 {
-	if (likely(!gdev->armed && !gdev->used))
-		return false;
-	if (!lease_is_unsafe(group, group->default_domain, LOCKDOWN_USER_DMA))
+	if (likely(!gdev->armed) ||
+	    !lease_is_unsafe(group, group->default_domain, LOCKDOWN_USER_DMA))
 		return false;
 	dev_err(gdev->dev,
 		"iommu-owner: probe refused: not reset after its use by user space, set the type of group %d to DMA\n",

@@ -12,7 +12,6 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
-#include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/wait_bit.h>

@@ -743,13 +743,20 @@ static unsigned int default_domain_type(struct iommu_group *group)
 	return group->default_domain->type;
 }
 
-static void use_without_reset(struct kunit *test, struct iommu_owner *owner,
-			      struct mock_device *mdev)
+/* @quiesced: what comes of quiescing @mdev at the end */
+static void use_and_release(struct kunit *test, struct iommu_owner *owner,
+			    struct mock_device *mdev, int quiesced)
 {
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
-	mock_fail_quiesce(mdev, IOMMU_OWNER_NOT_RESET, 1);
+	mock_fail_quiesce(mdev, quiesced, 1);
 	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(owner, mdev->group));
+}
+
+static void use_without_reset(struct kunit *test, struct iommu_owner *owner,
+			      struct mock_device *mdev)
+{
+	use_and_release(test, owner, mdev, IOMMU_OWNER_NOT_RESET);
 }
 
 static void without_reset_under_lockdown(struct kunit *test)
@@ -809,10 +816,7 @@ static void clear_under_lockdown(struct kunit *test)
 	struct iommu_group *group = mdev->group;
 
 	mock_lock_down(true);
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, group));
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
-	mock_fail_quiesce(mdev, -EIO, 1);
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, group));
+	use_and_release(test, a, mdev, -EIO);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE, mock_state(group));
 
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(group));
@@ -827,27 +831,15 @@ static struct mock_device *found_after_use(struct kunit *test,
 					   struct iommu_group *group,
 					   int quiesced)
 {
-	struct iommu_owner *owner = mock_owner(test, "a")->owner;
 	struct mock_device *again;
 
 	mock_give_address(mdev);
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(owner, mdev->group));
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_device_used(&mdev->dev));
-	if (quiesced)
-		mock_fail_quiesce(mdev, quiesced, 1);
-	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(owner, mdev->group));
+	use_and_release(test, mock_owner(test, "a")->owner, mdev, quiesced);
 	mock_device_del(mdev);
 	mock_default_type(group ? 0 : IOMMU_DOMAIN_IDENTITY);
 	again = mock_device_again(test, mdev, group);
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(again));
 	return again;
-}
-
-static struct mock_device *found_without_reset(struct kunit *test,
-					       struct mock_device *mdev,
-					       struct iommu_group *group)
-{
-	return found_after_use(test, mdev, group, IOMMU_OWNER_NOT_RESET);
 }
 
 /* Another device to the kernel, but what user space has armed is the same. */
@@ -893,6 +885,21 @@ static void found_again_without_lockdown(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, again));
 }
 
+static void found_without_reset_in_a_group(struct kunit *test)
+{
+	struct mock_device *neighbour = mock_device(test, NULL);
+	struct mock_device *mdev = translated_device(test);
+	struct mock_device *again;
+
+	mock_lock_down(true);
+	again = found_after_use(test, mdev, neighbour->group,
+				IOMMU_OWNER_NOT_RESET);
+	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA,
+			default_domain_type(neighbour->group));
+	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(again));
+	KUNIT_EXPECT_NE(test, MOCK_DEFAULT, mock_reach(neighbour));
+}
+
 /* The domain cannot be changed: a neighbour has a driver. */
 static void found_without_reset_beside_a_driver(struct kunit *test)
 {
@@ -903,7 +910,8 @@ static void found_without_reset_beside_a_driver(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, neighbour));
 	mock_lock_down(true);
-	again = found_without_reset(test, mdev, neighbour->group);
+	again = found_after_use(test, mdev, neighbour->group,
+				IOMMU_OWNER_NOT_RESET);
 	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_IDENTITY,
 			default_domain_type(neighbour->group));
 	mock_lockdown_logged();
@@ -1134,6 +1142,7 @@ static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(clear_under_lockdown),
 	KUNIT_CASE(found_again_under_lockdown),
 	KUNIT_CASE(found_again_without_lockdown),
+	KUNIT_CASE(found_without_reset_in_a_group),
 	KUNIT_CASE(found_without_reset_beside_a_driver),
 	KUNIT_CASE(ats_is_not_trusted_under_lockdown),
 	KUNIT_CASE(race_with_the_type),

@@ -226,18 +226,9 @@ TEST_F(lockdown, vfio)
 /* A register of the config space; ~0 if it cannot be read */
 static __u32 config_of(const struct pdev *pdev, unsigned int offset)
 {
-	__u32 value = ~0;
-	char path[64];
-	int fd;
+	__u32 value;
 
-	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return value;
-	if (pread(fd, &value, sizeof(value), offset) != sizeof(value))
-		value = ~0;
-	close(fd);
-	return value;
+	return dev_config(pdev, offset, &value) ? value : ~0;
 }
 
 /* Offset of the ATS capability, or 0 */

@@ -180,6 +180,24 @@ int dev_group(const char *bdf)
 	return link_number(path);
 }
 
+bool dev_config(const struct pdev *pdev, unsigned int offset, __u32 *value)
+{
+	char path[PATH_MAX];
+	bool done;
+	int fd;
+
+	*value = 0;
+	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	done = pread(fd, value, sizeof(*value), offset) == sizeof(*value);
+	close(fd);
+	if (!done)
+		*value = 0;
+	return done;
+}
+
 /* The bridges of QEMU have the vendor of Red Hat */
 bool dev_is_below(const char *bdf, const char *parent)
 {

@@ -75,6 +75,8 @@ bool find_device_last(const char *vendor, const char *device,
 /* An edu that shares a group with the port above it */
 bool find_edu_below_port(struct pdev *edu);
 int dev_group(const char *bdf);
+/* A register of the config space; false, and 0, if it cannot be read */
+bool dev_config(const struct pdev *pdev, unsigned int offset, __u32 *value);
 /* Is the device on the bus behind one of these? */
 #define PCI_BRIDGE	"0x000e"
 #define ROOT_PORT	"0x000c"

@@ -85,19 +85,11 @@ FIXTURE_TEARDOWN(quarantine)
 }
 
 /* A register of the config space; 0 if it cannot be read */
-static __u32 config_of(const struct pdev *pdev, int offset)
+static __u32 config_of(const struct pdev *pdev, unsigned int offset)
 {
-	char path[PATH_MAX];
-	__u32 value = 0;
-	int fd;
+	__u32 value;
 
-	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return 0;
-	if (pread(fd, &value, sizeof(value), offset) != sizeof(value))
-		value = 0;
-	close(fd);
+	dev_config(pdev, offset, &value);
 	return value;
 }
 
