@@ -143,6 +143,9 @@ bool iommu_owner_lease_refuses_domain(struct iommu_group *group,
 				      const struct iommu_domain *domain);
 bool iommu_owner_lease_refuses_type(struct iommu_group *group,
 				    unsigned int type);
+bool iommu_owner_lease_blocks(struct iommu_group *group,
+			      struct group_device *gdev,
+			      const struct iommu_domain *domain);
 
 /* sysfs.c */
 extern const struct attribute_group iommu_owner_attr_group;

@@ -22,6 +22,7 @@
 #include "isolation.h"
 #include "lease.h"
 #include "quarantine.h"
+#include "quiesce.h"
 #include "report.h"
 
 /*
@@ -335,31 +336,28 @@ static const char *lease_domain_name(unsigned int type)
 	}
 }
 
-/* A device that may have DMA armed by user space, which a driver would let go */
-static struct group_device *lease_armed_device(struct iommu_group *group)
+/* Does @domain lead to memory of the kernel, which is locked down? */
+static bool lease_is_unsafe(const struct iommu_domain *domain,
+			    enum lockdown_reason what)
 {
-	struct group_device *gdev;
-
-	for_each_group_device(group, gdev)
-		if (gdev->armed || gdev->used)
-			return gdev;
-	return NULL;
+	return (~iommu_owner_domain_bits(domain) & IOMMU_OWNER_ISO_DOMAIN) &&
+	       iommu_owner_locked_down(what);
 }
 
 /*
- * Would a device of @group reach memory of the kernel through @domain, although
- * the kernel is locked down and user space may have armed its DMA? An owner that
- * maps its own memory attaches domains that translate.
+ * Has user space had a device of @group that has not been reset since? It may have DMA
+ * armed, which a driver would let go. @blocked: one that is blocked on its own counts.
  */
-static bool lease_is_unsafe(struct iommu_group *group,
-			    const struct iommu_domain *domain,
-			    enum lockdown_reason what)
+static bool lease_has_armed(struct iommu_group *group, bool blocked)
 {
+	struct group_device *gdev;
+
 	lockdep_assert_held(&group->mutex);
 
-	return (~iommu_owner_domain_bits(domain) & IOMMU_OWNER_ISO_DOMAIN) &&
-	       lease_armed_device(group) &&
-	       iommu_owner_locked_down(what);
+	for_each_group_device(group, gdev)
+		if ((gdev->armed || gdev->used) && (blocked || !gdev->blocked))
+			return true;
+	return false;
 }
 
 /* Would @domain lose what a lease of @group requires? A yes is logged. */
@@ -372,7 +370,8 @@ bool iommu_owner_lease_refuses_domain(struct iommu_group *group,
 		return false;
 	return iommu_owner_lease_refuses(group, lost,
 					 lease_domain_name(domain->type)) ||
-	       lease_is_unsafe(group, domain, LOCKDOWN_USER_DMA);
+	       (lease_has_armed(group, false) &&
+		lease_is_unsafe(domain, LOCKDOWN_USER_DMA));
 }
 
 /* The same for a default domain of this type; 0 if that is not known yet */
@@ -382,6 +381,32 @@ bool iommu_owner_lease_refuses_type(struct iommu_group *group,
 	const struct iommu_domain domain = { .type = type };
 
 	return type && iommu_owner_lease_refuses_domain(group, &domain);
+}
+
+/*
+ * Must @gdev stay blocked on its own while @group has @domain? It has joined, and user
+ * space may have armed its DMA, or it could not even be quiesced.
+ */
+bool iommu_owner_lease_blocks(struct iommu_group *group,
+			      struct group_device *gdev,
+			      const struct iommu_domain *domain)
+{
+	lockdep_assert_held(&group->mutex);
+
+	return gdev->armed && lease_is_unsafe(domain, LOCKDOWN_USER_DMA_QUERY);
+}
+
+/* The domains of an owner do for a device that the default domain does not do for. */
+static void lease_state(struct iommu_group *group, enum iommu_owner_state old)
+{
+	struct group_device *gdev;
+
+	if (old != IOMMU_OWNER_STATE_KERNEL)
+		return;
+	for_each_group_device(group, gdev)
+		if (gdev->armed && !gdev->missing &&
+		    !gdev->dev->iommu->require_direct)
+			gdev->blocked = false;
 }
 
 /*
@@ -469,8 +494,8 @@ static enum iommu_owner_quarantine lease_may_return(struct iommu_group *group)
 {
 	if (lease_refuses_default(group))
 		return IOMMU_OWNER_QUARANTINE_LEASE;
-	if (lease_is_unsafe(group, group->default_domain,
-			    LOCKDOWN_USER_DMA_QUERY))
+	if (lease_has_armed(group, true) &&
+	    lease_is_unsafe(group->default_domain, LOCKDOWN_USER_DMA_QUERY))
 		return IOMMU_OWNER_QUARANTINE_LOCKDOWN;
 	return IOMMU_OWNER_QUARANTINE_NONE;
 }
@@ -479,7 +504,7 @@ static enum iommu_owner_quarantine lease_may_return(struct iommu_group *group)
 static bool lease_is_armed(struct iommu_group *group, struct group_device *gdev)
 {
 	if (likely(!gdev->armed) ||
-	    !lease_is_unsafe(group, group->default_domain, LOCKDOWN_USER_DMA))
+	    !lease_is_unsafe(group->default_domain, LOCKDOWN_USER_DMA))
 		return false;
 	dev_err(gdev->dev,
 		"iommu-owner: probe refused: not reset after its use by user space, set the type of group %d to DMA\n",
@@ -516,6 +541,20 @@ static void lease_joining(struct iommu_group *group, struct group_device *gdev)
 	iommu_owner_lease_refuses(group, gdev->missing, dev_name(gdev->dev));
 }
 
+/*
+ * Translated requests pass the IOMMU, whatever domain is attached: user space may
+ * have armed them. Without a lock, as the address of @dev does not change.
+ */
+static bool lease_refuses_armed_ats(struct device *dev)
+{
+	if (likely(!iommu_owner_is_remembered(dev)) ||
+	    !iommu_owner_locked_down(LOCKDOWN_USER_DMA_QUERY))
+		return false;
+	dev_warn_ratelimited(dev,
+			     "iommu-owner: ATS refused: not reset after its use by user space\n");
+	return true;
+}
+
 /**
  * iommu_owner_refuses_ats() - Must ATS stay off?
  * @dev: The device, of the PCI bus. The caller is its IOMMU driver.
@@ -525,7 +564,8 @@ static void lease_joining(struct iommu_group *group, struct group_device *gdev)
  * Context: Any. The caller has the mutex of the group or, as long as @dev has
  * none, is probing it.
  * Return: true if a lease of its group requires that ATS is off, and the device
- * is not trusted with it.
+ * is not trusted with it; also if it has not been reset since user space had it, and
+ * the kernel is locked down.
  */
 bool iommu_owner_refuses_ats(struct device *dev)
 {
@@ -541,7 +581,7 @@ bool iommu_owner_refuses_ats(struct device *dev)
 	if (!group ||
 	    !(READ_ONCE(group->ownership.required) & IOMMU_OWNER_ISO_ATS) ||
 	    iommu_owner_ats_trusted(dev))
-		return false;
+		return lease_refuses_armed_ats(dev);
 
 	lease_report_refusal(group, IOMMU_OWNER_ISO_ATS, "ATS");
 	return true;
@@ -588,6 +628,7 @@ static const struct iommu_owner_concept lease_concept = {
 	.may_probe = lease_may_probe,
 	.joining = lease_joining,
 	.left = lease_left,
+	.state = lease_state,
 };
 
 static int __init lease_init(void)

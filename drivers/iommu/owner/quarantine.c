@@ -390,14 +390,17 @@ static void quarantine_left(struct iommu_group *group, struct device *dev)
 }
 
 /*
- * A device that could not be reset must not find memory of the kernel when a driver
- * turns its bus mastering on. Where the domain cannot change, the driver is refused.
+ * A device that could not be reset must not find memory of the kernel. Until the
+ * domain can change, it is blocked on its own.
  */
 static void quarantine_joined(struct iommu_group *group, struct device *dev)
 {
-	if (iommu_owner_find_device(group, dev)->armed &&
-	    group->default_domain && !iommu_owner_dma_blocked(group))
-		quarantine_may_return(group);
+	if (!iommu_owner_find_device(group, dev)->armed ||
+	    !group->default_domain || iommu_owner_dma_blocked(group))
+		return;
+	/* It is what remains if the kernel is locked down later */
+	__iommu_group_alloc_blocking_domain(group);
+	quarantine_may_return(group);
 }
 
 static void quarantine_init_group(struct iommu_group *group)

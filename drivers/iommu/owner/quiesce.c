@@ -50,7 +50,8 @@ VISIBLE_IF_KUNIT unsigned long iommu_owner_quiesce_address(struct device *dev)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quiesce_address);
 
-static bool quiesce_is_remembered(struct device *dev)
+/* Has the device at the address of @dev not been reset since user space had it? */
+bool iommu_owner_is_remembered(struct device *dev)
 {
 	unsigned long address = iommu_owner_quiesce_address(dev);
 
@@ -180,6 +181,9 @@ static int quiesce_function(struct pci_dev *pdev)
 
 	pci_clear_master(pdev);
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	/* For a VF, its PF was asked above */
+	if (PCI_POSSIBLE_ERROR(command))
+		return -ENODEV;
 	if (command & PCI_COMMAND_MASTER)
 		return -EIO;
 
@@ -232,27 +236,29 @@ static int quiesce_pci(struct device *dev, bool locked)
 #else
 static int quiesce_pci(struct device *dev, bool locked)
 {
-	return 0;
+	return IOMMU_OWNER_NOT_RESET;
 }
 #endif
 
 /*
  * Turn off what @dev could do by itself. @locked: the caller has its lock,
- * which a reset needs. IOMMU_OWNER_NOT_RESET: its bus mastering is off, but there is no
- * reset. -EAGAIN: another task has the lock, or removes it, try again later.
- * -ENODEV: the device does not answer.
+ * which a reset needs. IOMMU_OWNER_NOT_RESET: there is no reset, but its bus mastering
+ * is off, if the bus has such a thing. -EAGAIN: another task has the lock, or removes
+ * it, try again later. -ENODEV: the device does not answer.
  */
 int iommu_owner_quiesce(struct device *dev, bool locked)
 {
 	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_quiesce, dev, locked);
-	return dev_is_pci(dev) ? quiesce_pci(dev, locked) : 0;
+	/* Drivers of other busses say when they have reset a device */
+	return dev_is_pci(dev) ? quiesce_pci(dev, locked) :
+				 IOMMU_OWNER_NOT_RESET;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_quiesce);
 
 /* Whatever has become of it while it was away: only its address is known. */
 static void quiesce_joining(struct iommu_group *group, struct group_device *gdev)
 {
-	gdev->armed = quiesce_is_remembered(gdev->dev);
+	gdev->armed = iommu_owner_is_remembered(gdev->dev);
 }
 
 static const struct iommu_owner_concept quiesce_concept = {

@@ -856,6 +856,8 @@ static void found_again_under_lockdown(struct kunit *test)
 		/* The driver demands identity */
 		KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_IDENTITY,
 				default_domain_type(again->group));
+		KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(again));
+		KUNIT_EXPECT_NULL(test, strchr(again->history, 'I'));
 		KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, again));
 		mock_default_type(0);
 		KUNIT_EXPECT_LT(test, 0, store_type(test, again->group, "DMA"));
@@ -865,6 +867,47 @@ static void found_again_under_lockdown(struct kunit *test)
 		mock_unbind(again);
 		mock_default_type(IOMMU_DOMAIN_IDENTITY);
 	}
+}
+
+/* User space may have it again: what an owner attaches is no harm. */
+static void found_again_and_claimed(struct kunit *test)
+{
+	struct iommu_owner *b = mock_owner(test, "b")->owner;
+	struct mock_device *again;
+	struct iommu_domain *domain;
+
+	mock_lock_down(true);
+	again = found_after_use(test, translated_device(test), NULL, -EIO);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(b, again->group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(again));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_device_used(&again->dev));
+	domain = mock_paging_domain(test, again);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_attach_group(b, domain, again->group));
+	KUNIT_EXPECT_NE(test, MOCK_BLOCKED, mock_reach(again));
+	iommu_owner_detach_group(b, domain, again->group);
+
+	/* It is reset this time */
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_release_group(b, again->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(again->group));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(again));
+}
+
+/* Translated requests reach all of memory, with whatever domain. */
+static void ats_stays_off_without_reset(struct kunit *test)
+{
+	struct mock_device *mdev = translated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	mock_give_address(mdev);
+	mock_lock_down(true);
+	KUNIT_EXPECT_FALSE(test, iommu_owner_refuses_ats(&mdev->dev));
+	use_without_reset(test, a, mdev);
+	KUNIT_EXPECT_TRUE(test, iommu_owner_refuses_ats(&mdev->dev));
+	mock_lock_down(false);
+	KUNIT_EXPECT_FALSE(test, iommu_owner_refuses_ats(&mdev->dev));
+	mock_lock_down(true);
+	use_and_release(test, a, mdev, 0);
+	KUNIT_EXPECT_FALSE(test, iommu_owner_refuses_ats(&mdev->dev));
 }
 
 /* Without lockdown, and after a reset, it is a device as any other. */
@@ -906,6 +949,7 @@ static void found_without_reset_beside_a_driver(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *neighbour = mock_device(test, NULL);
 	struct mock_device *mdev = translated_device(test);
+	struct iommu_domain *domain;
 	struct mock_device *again;
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, neighbour));
@@ -914,9 +958,20 @@ static void found_without_reset_beside_a_driver(struct kunit *test)
 				IOMMU_OWNER_NOT_RESET);
 	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_IDENTITY,
 			default_domain_type(neighbour->group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(again));
+	KUNIT_EXPECT_NULL(test, strchr(again->history, 'I'));
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(neighbour));
 	mock_lockdown_logged();
 	KUNIT_EXPECT_EQ(test, -EBUSY, mock_bind(nic, again));
 	KUNIT_EXPECT_EQ(test, 1, mock_lockdown_logged());
+
+	/* The neighbour gets its domain back */
+	domain = mock_paging_domain(test, neighbour);
+	KUNIT_ASSERT_EQ(test, 0, iommu_attach_group(domain, neighbour->group));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(again));
+	iommu_detach_group(domain, neighbour->group);
+	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(neighbour));
+	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(again));
 
 	/* What the log says */
 	mock_unbind(neighbour);
@@ -1141,6 +1196,8 @@ static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(without_reset_and_domain),
 	KUNIT_CASE(clear_under_lockdown),
 	KUNIT_CASE(found_again_under_lockdown),
+	KUNIT_CASE(found_again_and_claimed),
+	KUNIT_CASE(ats_stays_off_without_reset),
 	KUNIT_CASE(found_again_without_lockdown),
 	KUNIT_CASE(found_without_reset_in_a_group),
 	KUNIT_CASE(found_without_reset_beside_a_driver),
