@@ -1657,6 +1657,7 @@ static bool find_pf(struct pdev *pf)
 	bool found = false;
 	DIR *dir;
 
+	load_module("igb");		/* of the column igb; nvme is there */
 	dir = opendir(PCI "/devices");
 	while (dir && !found && (entry = readdir(dir))) {
 		snprintf(pf->bdf, sizeof(pf->bdf), "%.15s", entry->d_name);
