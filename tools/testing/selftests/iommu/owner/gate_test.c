@@ -961,9 +961,10 @@ TEST_F(mapped, low_megabyte)
 	map = mmap(NULL, LOW_END - VGA_MEM, PROT_READ, MAP_SHARED, fd, VGA_MEM);
 	close(fd);
 	ASSERT_NE(MAP_FAILED, map);
-	for (size_t at = 0; at < LOW_END - VGA_MEM; at += 0x10000)
+	for (size_t at = 0; at < LOW_END - VGA_MEM; at += 0x10000) {
 		EXPECT_TRUE(can_read(map + at))
 			TH_LOG("%zx", VGA_MEM + at);
+	}
 	munmap(map, LOW_END - VGA_MEM);
 }
 
