@@ -17,6 +17,7 @@
  * Lock order: the mutex of an IOMMU group or the mmap_lock, then gate_lock. A
  * fault never takes the mutex of a group.
  */
+#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/file.h>
@@ -37,6 +38,7 @@
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/security.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -215,6 +217,7 @@ static int gate_check(struct pci_dev *pdev, const char *path,
  */
 int pci_gate_check(struct pci_dev *pdev, const char *path)
 {
+	KUNIT_STATIC_STUB_REDIRECT(pci_gate_check, pdev, path);
 	return gate_check(pdev, path, gate_report);
 }
 EXPORT_SYMBOL_GPL(pci_gate_check);
@@ -491,6 +494,25 @@ bool pci_gate_decodes(struct pci_dev *pdev, phys_addr_t addr)
 EXPORT_SYMBOL_IF_KUNIT(pci_gate_decodes);
 #endif
 
+/* Is the config space of the PF of @pdev, or of a bridge above it, there? */
+static bool gate_above_has_page(struct pci_dev *pdev,
+				const struct gate_pages *pages)
+{
+	struct gate_pages config;
+
+	/* Otherwise they may have gone */
+	lockdep_assert_held(&gate_lock);
+
+	do {
+		pdev = pdev->is_virtfn ? pci_physfn(pdev) :
+					 pci_upstream_bridge(pdev);
+		if (pdev && gate_config_pages(pdev, &config) &&
+		    gate_pages_overlap(&config, pages))
+			return true;
+	} while (pdev);
+	return false;
+}
+
 static struct pci_dev *gate_find_device(const struct gate_pages *pages)
 {
 	struct pci_dev *pdev;
@@ -498,7 +520,8 @@ static struct pci_dev *gate_find_device(const struct gate_pages *pages)
 	lockdep_assert_held(&gate_lock);
 
 	list_for_each_entry(pdev, &gated, gate_node)
-		if (gate_has_page(pdev, pages))
+		if (gate_has_page(pdev, pages) ||
+		    gate_above_has_page(pdev, pages))
 			return pdev;
 	return NULL;
 }
@@ -510,7 +533,7 @@ static struct pci_dev *gate_find_device(const struct gate_pages *pages)
  * @path: The access path, in a word.
  *
  * As pci_gate_check() for a device that has a BAR or its config space in one of these
- * pages, or may decode them as legacy VGA memory.
+ * pages, that of its PF or of a bridge above, or may decode them as legacy VGA memory.
  *
  * Context: May sleep. Takes the mutex of the group of that device.
  * Return: As pci_gate_check().
@@ -566,6 +589,9 @@ static vm_fault_t gate_fault(struct vm_fault *vmf)
 /* Has a driver claimed the page for itself, see revoke_iomem()? */
 static bool gate_page_is_exclusive(const struct vm_fault *vmf)
 {
+	/* As devmem_is_allowed(), for callers of the BIOS */
+	if (IS_ENABLED(CONFIG_X86) && vmf->pgoff < PHYS_PFN(SZ_1M))
+		return false;
 	return iomem_is_exclusive(PFN_PHYS(vmf->pgoff));
 }
 
@@ -844,15 +870,34 @@ int pci_gate_mmap_driver(struct vm_area_struct *vma, unsigned long pfn,
 }
 EXPORT_SYMBOL_GPL(pci_gate_mmap_driver);
 
+static bool gate_is_of(struct pci_dev *pdev, const struct iommu_group *group)
+{
+	return gate_is_closed(pdev) &&
+	       (!group || READ_ONCE(pdev->dev.iommu_group) == group);
+}
+
+/* Is @top the PF of a gated device of @group, or a bridge above one? */
+static bool gate_is_above(struct pci_dev *top, const struct iommu_group *group)
+{
+	struct pci_dev *pdev;
+
+	if (!top->subordinate && !top->is_physfn)
+		return false;
+	guard(rwsem_read)(&gate_lock);
+	list_for_each_entry(pdev, &gated, gate_node)
+		if (gate_is_of(pdev, group) && pci_gate_is_behind(pdev, top))
+			return true;
+	return false;
+}
+
 /* Also of private copies, as for a driver that takes a BAR for itself */
-static void gate_unmap_device(struct pci_dev *pdev)
+static void gate_unmap_region(struct pci_dev *pdev, int region)
 {
 	struct gate_pages pages;
 
-	for (int region = 0; region < GATE_REGIONS; region++)
-		if (gate_region_pages(pdev, region, &pages))
-			unmap_mapping_pages(iomem_get_mapping(), pages.first,
-					    pages.last - pages.first + 1, true);
+	if (gate_region_pages(pdev, region, &pages))
+		unmap_mapping_pages(iomem_get_mapping(), pages.first,
+				    pages.last - pages.first + 1, true);
 }
 
 /*
@@ -866,18 +911,22 @@ static void gate_unmap(const struct iommu_group *group)
 	/* A page that has come by a fault is in a mapping that is known */
 	if (!mapping_mapped(iomem_get_mapping()))
 		return;
-	for_each_pci_dev(pdev)
-		if (gate_is_closed(pdev) &&
-		    (!group || READ_ONCE(pdev->dev.iommu_group) == group))
-			gate_unmap_device(pdev);
+	for_each_pci_dev(pdev) {
+		if (gate_is_of(pdev, group)) {
+			for (int region = 0; region < GATE_REGIONS; region++)
+				gate_unmap_region(pdev, region);
+		} else if (gate_is_above(pdev, group)) {
+			gate_unmap_region(pdev, GATE_CONFIG);
+		}
+	}
 }
 
 /**
  * pci_gate_close() - Shut the raw access paths of the host to a device
  * @pdev: The device. It is in an IOMMU group.
  *
- * From now on no page of it is mapped; what has been mapped before goes with
- * pci_gate_unmap(), if the gate is enforced.
+ * From now on no page of it is mapped if the gate is enforced; what has been mapped
+ * before goes with pci_gate_unmap().
  *
  * Context: May sleep. The mutex of the group is held.
  * Return: true if anything is mapped, so that pci_gate_unmap() has to be called.
@@ -897,16 +946,12 @@ bool pci_gate_close(struct pci_dev *pdev)
  *
  * When this returns, no mapping by sysfs, procfs, /dev/mem or the file of a driver
  * that uses pci_gate_mmap_driver() leads to a gated device of @group any more, if
- * the gate is enforced.
+ * the gate is enforced. In the other modes a page is mapped again when it is touched.
  *
  * Context: May sleep. Calls MMU notifiers, so the mutex of a group is not held.
  */
 void pci_gate_unmap(const struct iommu_group *group)
 {
-	/* Another mode unmaps by itself when it is set to this one */
-	if (READ_ONCE(gate_mode) != PCI_GATE_ENFORCE &&
-	    !security_locked_down(LOCKDOWN_PCI_ACCESS))
-		return;
 	/* Later faults see that the gate is shut */
 	gate_unmap(group);
 }

@@ -262,8 +262,10 @@ static int claim_drop(struct iommu_owner_teardown *teardown,
 static int claim_group(struct iommu_owner *owner, struct iommu_group *group,
 		       struct device *lender)
 {
+	LIST_HEAD(awake);
 	int ret;
 
+	iommu_owner_wake(group, &awake);
 	iommu_owner_lock(group);
 	iommu_owner_retry(group, NULL);
 	if (lender && !list_is_singular(&group->devices))
@@ -271,6 +273,7 @@ static int claim_group(struct iommu_owner *owner, struct iommu_group *group,
 	else
 		ret = claim_acquire(group, owner, lender);
 	iommu_owner_unlock_claimed(group);
+	iommu_owner_sleep(&awake);
 	if (!ret)
 		iommu_owner_notify_claim(owner, group);
 	return ret;
@@ -286,7 +289,8 @@ static int claim_group(struct iommu_owner *owner, struct iommu_group *group,
  * each claim is released on its own. A refused claim is logged with what is in
  * the way.
  *
- * Context: May sleep. Takes the mutex of @group.
+ * Context: May sleep. Takes the mutex of @group. If the kernel is locked down, resumes
+ * the devices of @group.
  * Return: 0; -EBUSY if a driver or another owner has the group, or it is in
  * quarantine, or the last ownership has not ended yet; -ESTALE if @owner has
  * been revoked; -EPERM if the kernel is locked down and the group is not

@@ -3,7 +3,8 @@
  * Is a group isolated?
  *
  * The answer is a set of bits, of the group as a whole: each one says that one
- * way past the IOMMU is closed. What is not known is not held.
+ * way past the IOMMU is closed. What is not known is not held: registers of a
+ * device or a port that does not answer, be it asleep or being reset, say nothing.
  *
  * A bit is computed when somebody asks, under the mutex of the group, and the
  * generation of the group moves with every change that the mutex orders:
@@ -24,7 +25,9 @@
 #include <linux/moduleparam.h>
 #include <linux/msi.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/security.h>
+#include <linux/slab.h>
 #include <linux/sysfs.h>
 #include <trace/events/iommu_owner.h>
 
@@ -142,18 +145,46 @@ static bool isolation_bridge_to_pci(struct pci_dev *port)
 	       pci_pcie_type(port) == PCI_EXP_TYPE_PCI_BRIDGE;
 }
 
+/*
+ * Does @port route some requests to its peers in spite of REDIRECT: translated ones,
+ * or those that its egress vector lets pass? A port that does not answer has all bits set.
+ */
+static bool isolation_overrides_redirect(struct pci_dev *port)
+{
+	u16 ctrl;
+
+	if (!port->acs_cap)
+		return false;
+	return pci_read_config_word(port, port->acs_cap + PCI_ACS_CTRL, &ctrl) ||
+	       (ctrl & (PCI_ACS_EC | PCI_ACS_DT));
+}
+
 static bool isolation_redirected(struct pci_dev *pdev)
 {
 	struct pci_dev *port = pci_upstream_bridge(pdev);
 
 	while (port && isolation_bridge_to_pci(port))
 		port = pci_upstream_bridge(port);
-	return !port || pci_acs_path_enabled(port, NULL, REDIRECT);
+	if (port && !pci_acs_path_enabled(port, NULL, REDIRECT))
+		return false;
+	for (; port; port = pci_upstream_bridge(port))
+		if (isolation_overrides_redirect(port))
+			return false;
+	return true;
 }
 
 #define CXL_DVSEC_DEVICE	0
 #define CXL_DVSEC_CTRL		0x0c
 #define  CXL_DVSEC_CACHE_ENABLE	BIT(0)
+
+/* As pci_dev_wait() asks: no device has all bits of this set */
+static bool isolation_answers(struct pci_dev *pdev)
+{
+	u32 command;
+
+	return !pci_read_config_dword(pdev, PCI_COMMAND, &command) &&
+	       !PCI_POSSIBLE_ERROR(command);
+}
 
 /*
  * The IOMMU does not look at CXL.cache. A VF takes part in that of its PF, and all
@@ -179,6 +210,9 @@ static bool isolation_has_cxl_cache(struct pci_dev *pdev)
 		enabled = pci_read_config_word(pdev, pos + CXL_DVSEC_CTRL,
 					       &ctrl) ||
 			  (ctrl & CXL_DVSEC_CACHE_ENABLE);
+	/* Nothing is found in a device that does not answer */
+	if (!enabled)
+		enabled = !isolation_answers(pdev);
 	pci_dev_put(first);
 	return enabled;
 }
@@ -289,6 +323,59 @@ u32 iommu_owner_group_bits(struct iommu_group *group)
 	return bits;
 }
 
+struct isolation_awake {
+	struct list_head node;
+	struct device *dev;
+};
+
+static int isolation_add_awake(struct device *dev, void *awake)
+{
+	struct isolation_awake *entry = kmalloc(sizeof(*entry), GFP_KERNEL);
+
+	if (!entry)
+		return -ENOMEM;
+	entry->dev = get_device(dev);
+	list_add_tail(&entry->node, awake);
+	return 0;
+}
+
+/* A guess before the mutex is taken; with it, lease.c asks and decides. */
+VISIBLE_IF_KUNIT bool iommu_owner_may_need_lease(struct iommu_group *group)
+{
+	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_may_need_lease, group);
+	/* With a lease, user space may have put its device to sleep */
+	return !READ_ONCE(group->ownership.lease.required) &&
+	       security_locked_down(LOCKDOWN_USER_DMA_QUERY);
+}
+EXPORT_SYMBOL_IF_KUNIT(iommu_owner_may_need_lease);
+
+/*
+ * Resume the devices of @group, and so the ports above, if a claim is going to need a
+ * lease: an idle device below a port that sleeps does not answer. If there is no
+ * memory for one, it is what does not answer that is missing.
+ */
+static void isolation_wake(struct iommu_group *group, struct list_head *awake)
+{
+	struct isolation_awake *entry;
+
+	if (!iommu_owner_may_need_lease(group))
+		return;
+	iommu_group_for_each_dev(group, awake, isolation_add_awake);
+	list_for_each_entry(entry, awake, node)
+		pm_runtime_get_sync(entry->dev);
+}
+
+static void isolation_sleep(struct list_head *awake)
+{
+	struct isolation_awake *entry, *next;
+
+	list_for_each_entry_safe(entry, next, awake, node) {
+		pm_runtime_put(entry->dev);
+		put_device(entry->dev);
+		kfree(entry);
+	}
+}
+
 void iommu_owner_isolation_of(struct iommu_group *group,
 			      struct iommu_owner_isolation_report *report)
 {
@@ -340,6 +427,8 @@ static void isolation_changed(struct iommu_group *group)
 }
 
 static const struct iommu_owner_concept isolation_concept = {
+	.wake = isolation_wake,
+	.sleep = isolation_sleep,
 	.changed = isolation_changed,
 };
 

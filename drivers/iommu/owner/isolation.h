@@ -20,6 +20,7 @@ bool iommu_owner_ats_trusted(struct device *dev);
 #if IS_ENABLED(CONFIG_KUNIT)
 extern bool iommu_owner_trust_ats;
 u32 iommu_owner_bus_bits(struct device *dev);
+bool iommu_owner_may_need_lease(struct iommu_group *group);
 #endif
 
 #endif /* __IOMMU_OWNER_ISOLATION_H */

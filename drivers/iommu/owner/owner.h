@@ -71,6 +71,9 @@ struct iommu_owner {
 /**
  * struct iommu_owner_concept - What plugs into the life of an ownership
  * @init: A group is allocated.
+ * @wake: A claim starts. What the operations below read from devices must answer
+ *	until @sleep, which gets the list that this fills. Without a mutex.
+ * @sleep: The claim is over. Without a mutex.
  * @may_acquire: May an owner claim a group that is the kernel's? DMA is not blocked
  *	yet; an error refuses the claim.
  * @acquired: The owner has claimed it, DMA is blocked. An error undoes the claim.
@@ -101,6 +104,8 @@ struct iommu_owner {
  */
 struct iommu_owner_concept {
 	void (*init)(struct iommu_group *group);
+	void (*wake)(struct iommu_group *group, struct list_head *awake);
+	void (*sleep)(struct list_head *awake);
 	int (*may_acquire)(struct iommu_group *group, struct iommu_owner *owner);
 	int (*acquired)(struct iommu_group *group, struct iommu_owner *owner);
 	int (*use)(struct iommu_group *group, struct iommu_owner *owner);
@@ -132,6 +137,9 @@ struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 
 /* state.c; the mutex of the group is held */
 void iommu_owner_add_concept(const struct iommu_owner_concept *concept);
+/* These two without the mutex */
+void iommu_owner_wake(struct iommu_group *group, struct list_head *awake);
+void iommu_owner_sleep(struct list_head *awake);
 int iommu_owner_may_acquire(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_acquired(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner);

@@ -91,6 +91,24 @@ void __init iommu_owner_add_concept(const struct iommu_owner_concept *concept)
 	}
 }
 
+void iommu_owner_wake(struct iommu_group *group, struct list_head *awake)
+{
+	const struct iommu_owner_concept *concept;
+
+	lockdep_assert_not_held(&group->mutex);
+
+	for_each_concept(concept, wake)
+		concept->wake(group, awake);
+}
+
+void iommu_owner_sleep(struct list_head *awake)
+{
+	const struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, sleep)
+		concept->sleep(awake);
+}
+
 int iommu_owner_may_acquire(struct iommu_group *group, struct iommu_owner *owner)
 {
 	const struct iommu_owner_concept *concept;

@@ -3,7 +3,9 @@
  * KUnit tests: what becomes of an access of the host to a device, and which
  * devices it concerns
  */
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pci-gate.h>
 
@@ -131,9 +133,60 @@ static void behind_a_pf(struct kunit *test)
 }
 #endif
 
+#define VPD_CAP	0x50
+
+static u32 vpd_written;
+
+static int vpd_read(struct pci_bus *bus, unsigned int devfn, int where,
+		    int size, u32 *val)
+{
+	/* With this, a write is over */
+	*val = 0;
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static int vpd_write(struct pci_bus *bus, unsigned int devfn, int where,
+		     int size, u32 val)
+{
+	if (where == VPD_CAP + PCI_VPD_DATA)
+		vpd_written = val;
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static int refuse(struct pci_dev *pdev, const char *path)
+{
+	return -EBUSY;
+}
+
+/* VFIO writes VPD for the owner by the function that drivers use. */
+static void vpd_of_the_owner(struct kunit *test)
+{
+	static struct pci_ops vpd_ops = { .read = vpd_read, .write = vpd_write };
+	u32 data = cpu_to_le32(0x12345678);
+	struct pci_dev *pdev;
+	struct pci_bus *bus;
+
+	pdev = kunit_kzalloc(test, sizeof(*pdev), GFP_KERNEL);
+	bus = kunit_kzalloc(test, sizeof(*bus), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pdev);
+	KUNIT_ASSERT_NOT_NULL(test, bus);
+	bus->ops = &vpd_ops;
+	pdev->bus = bus;
+	pdev->vpd.cap = VPD_CAP;
+	pdev->vpd.len = sizeof(data);
+	mutex_init(&pdev->vpd.lock);
+	kunit_activate_static_stub(test, pci_gate_check, refuse);
+
+	vpd_written = 0;
+	KUNIT_EXPECT_EQ(test, (ssize_t)sizeof(data),
+			pci_write_vpd(pdev, 0, sizeof(data), &data));
+	KUNIT_EXPECT_EQ(test, 0x12345678, vpd_written);
+}
+
 static struct kunit_case gate_cases[] = {
 	KUNIT_CASE_PARAM(verdict, cell_gen_params),
 	KUNIT_CASE(vga_memory),
+	KUNIT_CASE(vpd_of_the_owner),
 	KUNIT_CASE(behind_a_bridge),
 #ifdef CONFIG_PCI_IOV
 	KUNIT_CASE(behind_a_pf),

@@ -4,6 +4,8 @@
  */
 #include <kunit/static_stub.h>
 #include <linux/pci.h>
+#include <linux/pm_domain.h>
+#include <linux/pm_runtime.h>
 
 #include "mock.h"
 
@@ -219,14 +221,72 @@ static void pasid_of_the_kernel(struct kunit *test)
 }
 
 #ifdef CONFIG_PCI
-/* A PCI device, without the bus; @ats_enabled is what it says of itself. */
+/* A PCI device below a root port with ACS. If one @sleeps, neither answers. */
+
+#define ACS_CAP		0x148
+#define REDIRECT	(PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
 
 struct fake_pci {
 	struct pci_dev pdev;
+	struct pci_dev port;
 	struct pci_bus bus;
+	struct pci_bus root;
 	struct iommu_device iommu_dev;
 	struct dev_iommu iommu;
+	u16 acs_ctrl;
+	bool sleeps;
 };
+
+static int fake_read(struct pci_bus *bus, unsigned int devfn, int where,
+		     int size, u32 *val)
+{
+	const struct fake_pci *pci = bus->sysdata;
+
+	*val = 0;
+	if (pci->sleeps)
+		PCI_SET_ERROR_RESPONSE(val);
+	else if (bus == &pci->root && where == ACS_CAP + PCI_ACS_CAP)
+		*val = REDIRECT | PCI_ACS_EC | PCI_ACS_DT;
+	else if (bus == &pci->root && where == ACS_CAP + PCI_ACS_CTRL)
+		*val = pci->acs_ctrl;
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static struct fake_pci *fake_pci(struct kunit *test)
+{
+	static struct pci_ops fake_ops = { .read = fake_read };
+	static const struct iommu_ops no_ops;
+	struct fake_pci *pci;
+
+	kunit_deactivate_static_stub(test, iommu_owner_bus_bits);
+	pci = kunit_kzalloc(test, sizeof(*pci), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pci);
+	pci->root.ops = &fake_ops;
+	pci->root.sysdata = pci;
+	pci->port.bus = &pci->root;
+	pci->port.pcie_cap = 0x40;
+	pci->port.pcie_flags_reg = PCI_EXP_TYPE_ROOT_PORT << 4;
+	pci->port.acs_cap = ACS_CAP;
+	pci->acs_ctrl = REDIRECT;
+	pci->bus.ops = &fake_ops;
+	pci->bus.sysdata = pci;
+	pci->bus.parent = &pci->root;
+	pci->bus.self = &pci->port;
+	pci->pdev.bus = &pci->bus;
+	pci->pdev.untrusted = true;	/* whatever the command line says */
+	pci->pdev.dev.bus = &pci_bus_type;
+	pci->pdev.dev.iommu = &pci->iommu;
+	pci->iommu.iommu_dev = &pci->iommu_dev;
+	pci->iommu_dev.ops = &no_ops;
+	return pci;
+}
+
+/* What it holds of the bits that registers say */
+static u32 register_bits(struct fake_pci *pci)
+{
+	return iommu_owner_bus_bits(&pci->pdev.dev) &
+	       (BIT_OF(TRANSLATED) | BIT_OF(ACS));
+}
 
 static bool blocks_translated(struct device *dev, enum iommu_cap cap)
 {
@@ -242,23 +302,15 @@ static u32 ats_bit(struct kunit *test, bool ats_enabled,
 		   bool (*capable)(struct device *dev, enum iommu_cap cap))
 {
 	const struct iommu_ops ops = { .capable = capable };
-	struct fake_pci *pci;
+	struct fake_pci *pci = fake_pci(test);
 
-	pci = kunit_kzalloc(test, sizeof(*pci), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, pci);
-	pci->pdev.bus = &pci->bus;
 	pci->pdev.ats_enabled = ats_enabled;
-	pci->pdev.untrusted = true;	/* whatever the command line says */
-	pci->pdev.dev.bus = &pci_bus_type;
-	pci->pdev.dev.iommu = &pci->iommu;
-	pci->iommu.iommu_dev = &pci->iommu_dev;
 	pci->iommu_dev.ops = &ops;
 	return iommu_owner_bus_bits(&pci->pdev.dev) & BIT_OF(ATS);
 }
 
 static void only_the_iommu_is_asked_for_ats(struct kunit *test)
 {
-	kunit_deactivate_static_stub(test, iommu_owner_bus_bits);
 	KUNIT_EXPECT_EQ(test, 0, ats_bit(test, false, NULL));
 	KUNIT_EXPECT_EQ(test, 0, ats_bit(test, false, blocks_nothing));
 	KUNIT_EXPECT_EQ(test, BIT_OF(ATS),
@@ -266,10 +318,156 @@ static void only_the_iommu_is_asked_for_ats(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, BIT_OF(ATS),
 			ats_bit(test, true, blocks_translated));
 }
+
+static void acs_of_the_port(struct kunit *test)
+{
+	struct fake_pci *pci = fake_pci(test);
+	u32 both = BIT_OF(TRANSLATED) | BIT_OF(ACS);
+
+	KUNIT_EXPECT_EQ(test, both, register_bits(pci));
+	pci->acs_ctrl = REDIRECT | PCI_ACS_TB;
+	KUNIT_EXPECT_EQ(test, both, register_bits(pci));
+	pci->acs_ctrl = REDIRECT & ~PCI_ACS_RR;
+	KUNIT_EXPECT_EQ(test, BIT_OF(TRANSLATED), register_bits(pci));
+	/* What these let pass goes straight to a peer */
+	pci->acs_ctrl = REDIRECT | PCI_ACS_EC;
+	KUNIT_EXPECT_EQ(test, BIT_OF(TRANSLATED), register_bits(pci));
+	pci->acs_ctrl = REDIRECT | PCI_ACS_DT;
+	KUNIT_EXPECT_EQ(test, BIT_OF(TRANSLATED), register_bits(pci));
+	pci->acs_ctrl = REDIRECT;
+	pci->port.acs_cap = 0;
+	KUNIT_EXPECT_EQ(test, BIT_OF(TRANSLATED), register_bits(pci));
+}
+
+/* All ones would enable ACS, and have no CXL.cache */
+static void no_answer_is_no_evidence(struct kunit *test)
+{
+	struct fake_pci *pci = fake_pci(test);
+
+	pci->pdev.cfg_size = PCI_CFG_SPACE_EXP_SIZE;
+	KUNIT_EXPECT_EQ(test, BIT_OF(TRANSLATED) | BIT_OF(ACS),
+			register_bits(pci));
+	pci->sleeps = true;
+	KUNIT_EXPECT_EQ(test, 0, register_bits(pci));
+}
 #else
 static void only_the_iommu_is_asked_for_ats(struct kunit *test)
 {
 	kunit_skip(test, "needs CONFIG_PCI");
+}
+
+static void acs_of_the_port(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PCI");
+}
+
+static void no_answer_is_no_evidence(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PCI");
+}
+#endif
+
+#ifdef CONFIG_PM
+/* Devices that do not answer while they sleep */
+
+static bool lock_is_down;
+static bool resumed_with_the_mutex;
+
+static bool fake_lockdown(enum lockdown_reason what)
+{
+	return lock_is_down;
+}
+
+static bool fake_needs_lease(struct iommu_group *group)
+{
+	return lock_is_down && !group->ownership.lease.required;
+}
+
+static int fake_resume(struct device *dev)
+{
+	resumed_with_the_mutex |= mock_group_is_locked(dev->iommu_group);
+	return 0;
+}
+
+static u32 bits_if_awake(struct device *dev)
+{
+	return pm_runtime_suspended(dev) ? 0 : to_mock_device(dev)->bus_bits;
+}
+
+static struct dev_pm_domain sleeping_domain = {
+	.ops = { .runtime_resume = fake_resume },
+};
+
+static void remove_from_domain(void *mdev)
+{
+	pm_runtime_disable(&((struct mock_device *)mdev)->dev);
+	((struct mock_device *)mdev)->dev.pm_domain = NULL;
+}
+
+static void put_to_sleep(struct kunit *test, struct mock_device *mdev)
+{
+	mdev->dev.pm_domain = &sleeping_domain;
+	pm_runtime_enable(&mdev->dev);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, remove_from_domain,
+						  mdev));
+	KUNIT_ASSERT_TRUE(test, pm_runtime_suspended(&mdev->dev));
+}
+
+static void lock_down(struct kunit *test)
+{
+	lock_is_down = true;
+	resumed_with_the_mutex = false;
+	kunit_activate_static_stub(test, iommu_owner_locked_down,
+				   fake_lockdown);
+	kunit_activate_static_stub(test, iommu_owner_may_need_lease,
+				   fake_needs_lease);
+	kunit_activate_static_stub(test, iommu_owner_bus_bits, bits_if_awake);
+}
+
+static void claim_wakes_the_group(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct mock_device *sibling = mock_pasid_device(test, mdev->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	lock_down(test);
+	put_to_sleep(test, mdev);
+	put_to_sleep(test, sibling);
+	KUNIT_EXPECT_EQ(test, 0, held(mdev) & BIT_OF(ACS));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_FALSE(test, resumed_with_the_mutex);
+
+	/* They may sleep again, and with a lease nobody wakes them */
+	pm_runtime_suspend(&mdev->dev);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+}
+
+static void claim_wakes_nobody_without_lockdown(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	lock_down(test);
+	lock_is_down = false;
+	put_to_sleep(test, mdev);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+}
+#else
+static void claim_wakes_the_group(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PM");
+}
+
+static void claim_wakes_nobody_without_lockdown(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PM");
 }
 #endif
 
@@ -404,6 +602,10 @@ static struct kunit_case isolation_cases[] = {
 	KUNIT_CASE(driver_that_hands_over),
 	KUNIT_CASE(pasid_of_the_kernel),
 	KUNIT_CASE(only_the_iommu_is_asked_for_ats),
+	KUNIT_CASE(acs_of_the_port),
+	KUNIT_CASE(no_answer_is_no_evidence),
+	KUNIT_CASE(claim_wakes_the_group),
+	KUNIT_CASE(claim_wakes_nobody_without_lockdown),
 	KUNIT_CASE(file_names_the_bits),
 	KUNIT_CASE(changes_are_traced),
 	KUNIT_CASE(claim_computes_nothing),

@@ -33,6 +33,7 @@
 #define GROUPS		"/sys/kernel/iommu_groups"
 #define PAGE		4096
 #define NO_GATE		"no parameter gate of iommu_owner"
+#define NO_ECAM		"no ECAM that can be mapped"
 #define LOCKED		"the kernel is locked down"
 
 /* Not there: this device, kernel or machine does not have it */
@@ -364,22 +365,31 @@ static int map_ecam(const struct pdev *pdev)
 }
 
 #define VGA_MEM		0xa0000
+#define LOW_END		0x100000
 
-static bool has_vga_memory(const struct pdev *pdev)
+/* On x86 */
+static bool has_vga_resource(void)
 {
 	FILE *iomem = fopen("/proc/iomem", "r");
 	unsigned long long start, end;
 	bool there = false;
 	char line[128];
 
-	/* On x86 */
 	while (iomem && fgets(line, sizeof(line), iomem))
 		if (sscanf(line, " %llx-%llx", &start, &end) == 2)
 			there |= start == VGA_MEM;
 	if (iomem)
 		fclose(iomem);
-	return there && !get(line, sizeof(line), PCI "/devices/%s/class",
-			     pdev->bdf) && !strncmp(line, "0x0300", 6);
+	return there;
+}
+
+static bool has_vga_memory(const struct pdev *pdev)
+{
+	char class[16];
+
+	return has_vga_resource() &&
+	       !get(class, sizeof(class), PCI "/devices/%s/class", pdev->bdf) &&
+	       !strncmp(class, "0x0300", 6);
 }
 
 static int map_vga(const struct pdev *pdev)
@@ -922,7 +932,7 @@ TEST_F(mapped, config_space)
 	__u32 *map;
 
 	if (!start)
-		SKIP(return, "no ECAM that can be mapped");
+		SKIP(return, NO_ECAM);
 	fd = open("/dev/mem", O_RDWR | O_SYNC);
 	ASSERT_LE(0, fd);
 	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
@@ -937,6 +947,25 @@ TEST_F(mapped, config_space)
 	ASSERT_EQ(0, token_release(self->token, NULL, 0));
 	EXPECT_TRUE(can_read(map));
 	munmap(map, PAGE);
+}
+
+/* Callers of the BIOS map VGA memory and ROMs at once, which are no BARs. */
+TEST_F(mapped, low_megabyte)
+{
+	int fd = open("/dev/mem", O_RDONLY);
+	char *map;
+
+	if (!has_vga_resource())
+		SKIP(return, "no VGA memory");
+	ASSERT_LE(0, fd);
+	map = mmap(NULL, LOW_END - VGA_MEM, PROT_READ, MAP_SHARED, fd, VGA_MEM);
+	close(fd);
+	ASSERT_NE(MAP_FAILED, map);
+	for (size_t at = 0; at < LOW_END - VGA_MEM; at += 0x10000) {
+		EXPECT_TRUE(can_read(map + at))
+			TH_LOG("%zx", VGA_MEM + at);
+	}
+	munmap(map, LOW_END - VGA_MEM);
 }
 
 /* It does not go on into a page that the process has lost. */
@@ -1604,6 +1633,30 @@ TEST_F(above, bridge)
 	ASSERT_EQ(0, token_release(self->token, NULL, 0));
 	EXPECT_EQ(0, write_config(&self->port));
 	EXPECT_EQ(0, set_msi_bus(&self->port));
+}
+
+/* The config space of the port is as out of reach by its address. */
+TEST_F(above, config_space)
+{
+	__u64 start = ecam_start(&self->port);
+	void *map;
+	int fd;
+
+	if (!start)
+		SKIP(return, NO_ECAM);
+	fd = open("/dev/mem", O_RDWR | O_SYNC);
+	ASSERT_LE(0, fd);
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
+	close(fd);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_TRUE(can_read(map));
+	ASSERT_EQ(0, token_reserve(self->token, self->nic.group));
+	EXPECT_FALSE(can_read(map));
+	EXPECT_EQ(-EBUSY, map_ecam(&self->port));
+	EXPECT_TRUE(reads_config(&self->port));
+	ASSERT_EQ(0, token_release(self->token, NULL, 0));
+	EXPECT_TRUE(can_read(map));
+	munmap(map, PAGE);
 }
 
 /* A device beside it, and what is not behind the port, are not affected. */

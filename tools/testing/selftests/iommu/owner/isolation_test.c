@@ -392,6 +392,7 @@ TEST_F(port, acs_of_the_port)
 #define EXT_CAP_FIRST	0x100
 #define EXT_CAP_ACS	0xd
 #define ACS_CTRL	6
+#define ACS_CTRL_DT	0x40
 
 /* Where the ACS control register is, or 0 */
 static off_t find_acs_control(int config)
@@ -411,7 +412,7 @@ static off_t find_acs_control(int config)
 TEST_F(port, generation_moves_with_acs)
 {
 	int group = self->edu.group, config;
-	__u16 control, off = 0;
+	__u16 control, direct, off = 0;
 	char path[64];
 	__u64 last;
 	off_t at;
@@ -436,6 +437,15 @@ TEST_F(port, generation_moves_with_acs)
 	ASSERT_EQ(2, pwrite(config, &control, 2, at));
 	EXPECT_EQ(1, is_held(group, "acs"));
 	EXPECT_LT(last, generation(group));
+
+	/* What a device marks as translated goes to a device beside it */
+	direct = control | ACS_CTRL_DT;
+	ASSERT_EQ(2, pwrite(config, &direct, 2, at));
+	ASSERT_EQ(2, pread(config, &direct, 2, at));
+	if (direct & ACS_CTRL_DT)
+		EXPECT_EQ(0, is_held(group, "acs"));
+	ASSERT_EQ(2, pwrite(config, &control, 2, at));
+	EXPECT_EQ(1, is_held(group, "acs"));
 
 	/* Another register of the port, as it is */
 	last = generation(group);
