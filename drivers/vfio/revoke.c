@@ -104,7 +104,6 @@ static void open_close_revoked(struct work_struct *work)
 	open_zap(open);
 	vfio_open_lock_group(open);
 	file = vfio_open_get_file(open);
-	vfio_open_revoke_container(open);
 	vfio_mmio_unmap(open->device);
 	vfio_open_close(open);
 	vfio_open_unlock_group(open);
@@ -183,6 +182,7 @@ struct vfio_open *vfio_open_alloc(struct vfio_device_file *df)
 		vfio_group_file_get(open->group_file);
 	}
 	INIT_WORK(&open->close_work, open_close_revoked);
+	init_completion(&open->closed);
 	open->watch.ops = &open_watch_ops;
 	open->watch.class = IOMMU_OWNER_WATCH_DEVICE;
 	open->watch.group = device->dev->iommu_group;
@@ -234,6 +234,39 @@ int vfio_open_watch(struct vfio_open *open, struct iommu_owner *owner)
 		open->irrevocable = true;
 	}
 	return iommu_owner_watch(owner, &open->watch);
+}
+
+/**
+ * vfio_df_retry_open() - Wait while the device is being closed
+ * @df: A file that vfio_df_open() was called for, and not open.
+ * @ret: What that returned: 1 if the device is being closed. Then 0, or
+ *	-ERESTARTSYS if the task is killed.
+ *
+ * Not for a device that has been revoked: its former user may see to it that it
+ * is not closed for long.
+ *
+ * Context: May sleep. No lock of VFIO is held.
+ * Return: true if the device has been closed, and is to be opened again.
+ */
+bool vfio_df_retry_open(struct vfio_device_file *df, int *ret)
+{
+	struct vfio_device *device = df->device;
+	struct vfio_open *open = NULL;
+
+	if (*ret <= 0)
+		return false;
+	scoped_guard(mutex, &device->dev_set->lock) {
+		if (device->open && vfio_open_closing(device->open)) {
+			open = device->open;
+			kref_get(&open->kref);
+		}
+	}
+	*ret = 0;
+	if (open) {
+		*ret = wait_for_completion_killable(&open->closed);
+		vfio_open_put(open);
+	}
+	return !*ret;
 }
 
 /**

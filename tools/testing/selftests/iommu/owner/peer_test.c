@@ -7,6 +7,12 @@
  * keeps what was written into it.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+
 #include <linux/vfio.h>
 
 #include "owner_park.h"
@@ -202,6 +208,86 @@ TEST_F(peer, revoked_while_its_user_hangs)
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_TRUE(state_becomes(self->peer.group, "kernel"));
 	EXPECT_FALSE(reaches_past_its_user(self));
+}
+
+/* Addresses at which there is nothing: as the registers of a large device */
+#define FAR_ADDRESS	0x4000000000LL
+#define FAR_SIZE	0x800000ULL
+
+/*
+ * Open and close a device all the time, on the same CPU as the test, and before it.
+ * The container has no IOMMU, so the open fails, and takes little time.
+ */
+static pid_t open_all_the_time(struct _test_data_peer *self)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (vfio_open(&self->other, PATH_CONTAINER, &self->peer) ||
+	    vfio_claim(&self->other, &self->peer) ||
+	    sched_setscheduler(0, SCHED_FIFO, &param))
+		_exit(1);
+	for (;;) {
+		call(self->other.group, VFIO_GROUP_GET_DEVICE_FD,
+		     self->peer.bdf);
+		usleep(1000);
+	}
+}
+
+/* The CPU time that it takes to map registers for DMA, in us; less than 0 if it fails */
+static long long map_registers(struct _test_data_peer *self, void *registers)
+{
+	struct timespec begin, end;
+	int ret;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	ret = vfio_map(&self->vfio, registers, PEER_IOVA, FAR_SIZE);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	if (!ret)
+		ret = vfio_unmap(&self->vfio, PEER_IOVA, FAR_SIZE);
+	return ret ? ret : (end.tv_sec - begin.tv_sec) * 1000000LL +
+			   (end.tv_nsec - begin.tv_nsec) / 1000;
+}
+
+/* They look at what is mapped, but do not keep others from mapping. */
+TEST_F(peer, mapped_while_others_open_devices)
+{
+	long long alone, together;
+	void *registers;
+	cpu_set_t cpu;
+	pid_t pid;
+	int fd;
+
+	if (variant->path != PATH_CONTAINER)
+		return;
+	fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	registers = mmap(NULL, FAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			 FAR_ADDRESS);
+	ASSERT_NE(MAP_FAILED, registers);
+	close(fd);
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
+	ASSERT_EQ(0, driver_bind(&self->peer, USER_DRIVER));
+	alone = map_registers(self, registers);
+	ASSERT_LT(0, alone);
+
+	pid = open_all_the_time(self);
+	ASSERT_LT(0, pid);
+	EXPECT_TRUE(state_becomes(self->peer.group, "user"));
+	together = map_registers(self, registers);
+	EXPECT_FALSE(exited(pid, 0));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	munmap(registers, FAR_SIZE);
+	TH_LOG("%lld us alone, %lld us while others open devices", alone,
+	       together);
+	EXPECT_LT(0, together);
+	EXPECT_GT(5 * alone, together);
 }
 
 TEST_HARNESS_MAIN

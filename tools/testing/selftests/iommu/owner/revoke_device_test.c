@@ -4,6 +4,7 @@
  * changes of the owner, files that stay open, and operations that do not return
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -287,6 +288,67 @@ TEST_F(revoke_device, unmap_while_next_user_opens)
 	}
 	close(sockets[0]);
 	close(sockets[1]);
+}
+
+static int open_container(struct vfio *vfio, const struct pdev *pdev)
+{
+	int ret;
+
+	ret = vfio_open(vfio, PATH_CONTAINER, pdev);
+	if (!ret)
+		ret = vfio_claim(vfio, pdev);
+	return ret ? ret : call(vfio->container, VFIO_SET_IOMMU,
+				(void *)VFIO_TYPE1v2_IOMMU);
+}
+
+/* Its group has an owner, but no device of it is open. */
+TEST_F(revoke_device, container_without_device)
+{
+	ASSERT_EQ(0, open_container(&self->vfio, &self->edu));
+	ASSERT_EQ(0, vfio_map(&self->vfio, self->data, IOVA, self->size));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_EQ(-ESTALE, vfio_map(&self->vfio, self->data, IOVA + self->size,
+				    self->size));
+	EXPECT_EQ(-ESTALE, call(self->vfio.container, VFIO_CHECK_EXTENSION,
+				(void *)VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, vfio_unmap(&self->vfio, IOVA, self->size));
+
+	/* It is of use again with a group that has not been revoked. */
+	ASSERT_EQ(0, vfio_open(&self->next, PATH_CONTAINER, &self->edu));
+	ASSERT_EQ(0, call(self->next.group, VFIO_GROUP_SET_CONTAINER,
+			  &self->vfio.container));
+	EXPECT_EQ(0, vfio_map(&self->vfio, self->data, IOVA, self->size));
+}
+
+/* Two groups in one container, each with an owner, and an open device in one */
+TEST_F(revoke_device, container_with_two_owners)
+{
+	struct pdev other, nic;
+
+	if (!find_shared(&other, &nic))
+		SKIP(return, NO_SHARED);
+	driver_clear(&nic);
+	driver_clear(&other);
+	ASSERT_EQ(0, driver_bind(&other, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CONTAINER, &self->edu));
+	ASSERT_EQ(0, vfio_open(&self->next, PATH_CONTAINER, &other));
+	ASSERT_EQ(0, call(self->next.group, VFIO_GROUP_SET_CONTAINER,
+			  &self->vfio.container));
+	self->token = token_of(self->vfio.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_EQ(0, vfio_map(&self->vfio, self->data, IOVA, self->size));
+	close_fd(&self->token);
+	self->token = token_of(self->next.group, FILE_RIGHTS);
+	ASSERT_LE(0, self->token);
+	ASSERT_EQ(0, token_revoke(self->token));
+	EXPECT_EQ(-ESTALE, vfio_map(&self->vfio, self->data, IOVA + self->size,
+				    self->size));
+	vfio_close(&self->next);
+	driver_clear(&other);
+	driver_clear(&nic);
 }
 
 /* One ioctl of the old process hangs in the container. */
@@ -598,6 +660,114 @@ TEST_F(revoke_device, revoked_while_it_is_opened)
 	}
 	TH_LOG("%u of 30 revoked while the device was opened", meanwhile);
 	EXPECT_LT(0, meanwhile);
+}
+
+static void *close_thread(void *arg)
+{
+	close_fd(arg);
+	return NULL;
+}
+
+/*
+ * A file that is bound while the last one of the device is closed gets the device
+ * then. The close takes a while, since an ioctl of the iommufd has the device.
+ */
+TEST_F(revoke_device, bind_while_it_is_closed)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct iommu_hw_info info = { .size = sizeof(info) };
+	pthread_t closing, binding;
+	struct parked parked;
+	void *page, *ret;
+	pid_t pid;
+
+	page = parked_page(&parked, UFFDIO_REGISTER_MODE_MISSING);
+	if (!page)
+		SKIP(return, NO_USERFAULTFD);
+	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
+	ASSERT_EQ(0, vfio_open(&self->next, PATH_CDEV, &self->edu));
+	bind.iommufd = self->vfio.container;
+	ASSERT_EQ(0, call(self->vfio.device, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	info.dev_id = bind.out_devid;
+	info.data_len = self->size;
+	info.data_uptr = (uintptr_t)page;
+	ASSERT_EQ(0, parked_start(&parked, self->vfio.container,
+				  IOMMU_GET_HW_INFO, &info));
+	ASSERT_EQ(0, pthread_create(&closing, NULL, close_thread,
+				    &self->vfio.device));
+	/* Time for the reset */
+	nap(PROMPT_MS);
+
+	/* A task that waits for it can be killed. */
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-bind_to(&self->next, self->next.container));
+	EXPECT_FALSE(exited(pid, 200));
+	kill(pid, SIGKILL);
+	EXPECT_TRUE(exited(pid, WAIT_MS));
+	waitpid(pid, NULL, 0);
+
+	ASSERT_EQ(0, pthread_create(&binding, NULL, bind_thread, &self->next));
+	nap(200);
+	EXPECT_EQ(0, parked_end(&parked));
+	pthread_join(closing, NULL);
+	pthread_join(binding, &ret);
+	EXPECT_EQ(0, (intptr_t)ret);
+	EXPECT_EQ(0, read_config(self->next.device));
+}
+
+/*
+ * A group file leaves its iommufd while its device is open, which that allows. When
+ * the device is closed, it has nothing to do with that iommufd any more.
+ */
+static int leave_iommufd(struct _test_data_revoke_device *self)
+{
+	int ret;
+
+	ret = vfio_start(&self->vfio, PATH_COMPAT, &self->edu);
+	if (!ret)
+		ret = call(self->vfio.group, VFIO_GROUP_UNSET_CONTAINER, NULL);
+	if (ret)
+		return ret;
+	self->token = token_of(self->vfio.container, FILE_RIGHTS);
+	return self->token < 0 ? self->token : 0;
+}
+
+TEST_F(revoke_device, next_iommufd_of_a_group_file)
+{
+	ASSERT_EQ(0, leave_iommufd(self));
+	self->next.container = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->next.container);
+	ASSERT_EQ(0, call(self->vfio.group, VFIO_GROUP_SET_CONTAINER,
+			  &self->next.container));
+	EXPECT_EQ(0, read_config(self->vfio.device));
+	close_fd(&self->vfio.device);
+
+	self->vfio.device = get_device(self->vfio.group, &self->edu);
+	EXPECT_LE(0, self->vfio.device);
+	EXPECT_EQ(0, token_revoke(self->token));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
+	EXPECT_EQ(0, read_config(self->vfio.device));
+}
+
+TEST_F(revoke_device, container_after_an_iommufd)
+{
+	ASSERT_EQ(0, leave_iommufd(self));
+	self->next.container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->next.container);
+	/* The iommufd still has the device. */
+	EXPECT_EQ(-EPERM, call(self->vfio.group, VFIO_GROUP_SET_CONTAINER,
+			       &self->next.container));
+	close_fd(&self->vfio.device);
+	ASSERT_EQ(0, call(self->vfio.group, VFIO_GROUP_SET_CONTAINER,
+			  &self->next.container));
+	EXPECT_EQ(0, token_revoke(self->token));
+	EXPECT_TRUE(state_is(self->edu.group, "user"));
+	EXPECT_EQ(0, call(self->next.container, VFIO_SET_IOMMU,
+			  (void *)VFIO_TYPE1v2_IOMMU));
+	self->vfio.device = get_device(self->vfio.group, &self->edu);
+	EXPECT_LE(0, self->vfio.device);
 }
 
 /* The token of one device of two that an iommufd has */
