@@ -249,7 +249,7 @@ static int quiesce_pci(struct device *dev, bool locked)
 int iommu_owner_quiesce(struct device *dev, bool locked)
 {
 	KUNIT_STATIC_STUB_REDIRECT(iommu_owner_quiesce, dev, locked);
-	/* Drivers of other busses say when they have reset a device */
+	/* Drivers of other buses say when they have reset a device */
 	return dev_is_pci(dev) ? quiesce_pci(dev, locked) :
 				 IOMMU_OWNER_NOT_RESET;
 }
