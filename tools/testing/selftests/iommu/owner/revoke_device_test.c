@@ -314,12 +314,6 @@ TEST_F(revoke_device, container_without_device)
 	EXPECT_EQ(-ESTALE, call(self->vfio.container, VFIO_CHECK_EXTENSION,
 				(void *)VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, vfio_unmap(&self->vfio, IOVA, self->size));
-
-	/* It is of use again with a group that has not been revoked. */
-	ASSERT_EQ(0, vfio_open(&self->next, PATH_CONTAINER, &self->edu));
-	ASSERT_EQ(0, call(self->next.group, VFIO_GROUP_SET_CONTAINER,
-			  &self->vfio.container));
-	EXPECT_EQ(0, vfio_map(&self->vfio, self->data, IOVA, self->size));
 }
 
 /* Two groups in one container, each with an owner, and an open device in one */
