@@ -258,7 +258,6 @@ static struct fake_pci *fake_pci(struct kunit *test)
 	static const struct iommu_ops no_ops;
 	struct fake_pci *pci;
 
-	kunit_deactivate_static_stub(test, iommu_owner_bus_bits);
 	pci = kunit_kzalloc(test, sizeof(*pci), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, pci);
 	pci->root.ops = &fake_ops;
@@ -311,6 +310,7 @@ static u32 ats_bit(struct kunit *test, bool ats_enabled,
 
 static void only_the_iommu_is_asked_for_ats(struct kunit *test)
 {
+	kunit_deactivate_static_stub(test, iommu_owner_bus_bits);
 	KUNIT_EXPECT_EQ(test, 0, ats_bit(test, false, NULL));
 	KUNIT_EXPECT_EQ(test, 0, ats_bit(test, false, blocks_nothing));
 	KUNIT_EXPECT_EQ(test, BIT_OF(ATS),
@@ -324,6 +324,7 @@ static void acs_of_the_port(struct kunit *test)
 	struct fake_pci *pci = fake_pci(test);
 	u32 both = BIT_OF(TRANSLATED) | BIT_OF(ACS);
 
+	kunit_deactivate_static_stub(test, iommu_owner_bus_bits);
 	KUNIT_EXPECT_EQ(test, both, register_bits(pci));
 	pci->acs_ctrl = REDIRECT | PCI_ACS_TB;
 	KUNIT_EXPECT_EQ(test, both, register_bits(pci));
@@ -344,6 +345,7 @@ static void no_answer_is_no_evidence(struct kunit *test)
 {
 	struct fake_pci *pci = fake_pci(test);
 
+	kunit_deactivate_static_stub(test, iommu_owner_bus_bits);
 	pci->pdev.cfg_size = PCI_CFG_SPACE_EXP_SIZE;
 	KUNIT_EXPECT_EQ(test, BIT_OF(TRANSLATED) | BIT_OF(ACS),
 			register_bits(pci));
