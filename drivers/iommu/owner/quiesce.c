@@ -124,7 +124,8 @@ static int quiesce_mark(struct device *dev, bool used)
  * use it. On an error the caller must not give access: the device would not be
  * quiesced afterwards. May be called for each user.
  *
- * Context: May sleep. Takes the mutex of the group.
+ * Context: May sleep. Takes the mutex of the group. If the kernel is locked down, may
+ * resume the devices of the group.
  * Return: 0; -ENODEV if @dev has no group; -ESTALE if the group has no owner, or
  * its ownership is ending; -EBUSY if the DMA of @dev is blocked because it has
  * joined the group and cannot be attached, or is missing what a lease requires; -EPERM
@@ -133,7 +134,15 @@ static int quiesce_mark(struct device *dev, bool used)
  */
 int iommu_owner_device_used(struct device *dev)
 {
-	return quiesce_mark(dev, true);
+	LIST_HEAD(awake);
+	int ret;
+
+	/* If it is a member, it stays one: its driver calls */
+	if (dev->iommu_group)
+		iommu_owner_wake(dev->iommu_group, &awake);
+	ret = quiesce_mark(dev, true);
+	iommu_owner_sleep(&awake);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_owner_device_used);
 
