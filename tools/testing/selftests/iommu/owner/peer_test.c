@@ -279,7 +279,12 @@ TEST_F(peer, mapped_while_others_open_devices)
 	pid = open_all_the_time(self);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(state_becomes(self->peer.group, "user"));
-	together = map_registers(self, registers);
+	/* The host may have taken the CPU of the guest meanwhile */
+	for (int i = 0; i < 5; i++) {
+		together = map_registers(self, registers);
+		if (together < 5 * alone)
+			break;
+	}
 	EXPECT_FALSE(exited(pid, 0));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
