@@ -384,8 +384,9 @@ bool iommu_owner_lease_refuses_type(struct iommu_group *group,
 }
 
 /*
- * Must @gdev stay blocked on its own while @group has @domain? It has joined, and user
- * space may have armed its DMA, or it could not even be quiesced.
+ * Must @gdev stay blocked on its own while @group has @domain? It has joined, and is
+ * missing what a lease requires, or user space may have armed its DMA, or it could not
+ * even be quiesced.
  */
 bool iommu_owner_lease_blocks(struct iommu_group *group,
 			      struct group_device *gdev,
@@ -393,7 +394,9 @@ bool iommu_owner_lease_blocks(struct iommu_group *group,
 {
 	lockdep_assert_held(&group->mutex);
 
-	return gdev->armed && lease_is_unsafe(domain, LOCKDOWN_USER_DMA_QUERY);
+	return gdev->missing ||
+	       (gdev->armed &&
+		lease_is_unsafe(domain, LOCKDOWN_USER_DMA_QUERY));
 }
 
 /* The domains of an owner do for a device that the default domain does not do for. */

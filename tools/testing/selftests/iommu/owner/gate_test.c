@@ -293,6 +293,19 @@ static int map_at(__u64 at)
 	return access_map(fd < 0 ? -errno : fd, at);
 }
 
+/* One page of it that stays mapped, or MAP_FAILED */
+static void *map_devmem_page(__u64 at)
+{
+	int fd = open("/dev/mem", O_RDWR | O_SYNC);
+	void *map;
+
+	if (fd < 0)
+		return MAP_FAILED;
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at);
+	close(fd);
+	return map;
+}
+
 static int map_devmem(const struct pdev *pdev)
 {
 	return map_at(bar_start(pdev, find_bar(pdev, BAR_MEM), BAR_MEM));
@@ -718,17 +731,15 @@ static void *map_edu(const struct pdev *edu, unsigned int how)
 	void *map;
 	int fd;
 
-	if (how == 1)
-		fd = open_procfs_map(edu);
-	else if (how == 2)
-		fd = open("/dev/mem", O_RDWR | O_SYNC);
-	else
-		fd = dev_open(edu, "resource0", O_RDWR);
+	if (how == 2)
+		return map_devmem_page(start);
+	fd = how == 1 ? open_procfs_map(edu) :
+			dev_open(edu, "resource0", O_RDWR);
 	if (fd < 0)
 		return MAP_FAILED;
 	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 		   how == 3 ? MAP_PRIVATE : MAP_SHARED, fd,
-		   how == 1 || how == 2 ? start : 0);
+		   how == 1 ? start : 0);
 	close(fd);
 	return map;
 }
@@ -928,15 +939,11 @@ TEST_F(mapped, by_debugger)
 TEST_F(mapped, config_space)
 {
 	__u64 start = ecam_start(&self->edu);
-	int fd;
 	__u32 *map;
 
 	if (!start)
 		SKIP(return, NO_ECAM);
-	fd = open("/dev/mem", O_RDWR | O_SYNC);
-	ASSERT_LE(0, fd);
-	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
-	close(fd);
+	map = map_devmem_page(start);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_TRUE(can_read(map));
 	EXPECT_EQ(0x11e81234, *map);
@@ -1640,14 +1647,10 @@ TEST_F(above, config_space)
 {
 	__u64 start = ecam_start(&self->port);
 	void *map;
-	int fd;
 
 	if (!start)
 		SKIP(return, NO_ECAM);
-	fd = open("/dev/mem", O_RDWR | O_SYNC);
-	ASSERT_LE(0, fd);
-	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
-	close(fd);
+	map = map_devmem_page(start);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_TRUE(can_read(map));
 	ASSERT_EQ(0, token_reserve(self->token, self->nic.group));

@@ -464,14 +464,34 @@ TEST_F(revoke_device, bind_of_a_dead_file_without_driver)
 	EXPECT_EQ(0, read_config(self->next.device));
 }
 
+/* Bind the device, and let an ioctl of the iommufd have it until @page comes */
+static int bind_and_park(struct _test_data_revoke_device *self,
+			 struct parked *parked, struct iommu_hw_info *info,
+			 void *page)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind), .iommufd = self->vfio.container,
+	};
+	int ret;
+
+	ret = call(self->vfio.device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	if (ret)
+		return ret;
+	*info = (struct iommu_hw_info){
+		.size = sizeof(*info), .dev_id = bind.out_devid,
+		.data_len = self->size, .data_uptr = (uintptr_t)page,
+	};
+	return parked_start(parked, self->vfio.container, IOMMU_GET_HW_INFO,
+			    info);
+}
+
 /*
  * An ioctl of the iommufd has the device. However long that takes, the revoke does
  * not return 0 before, and then everything goes on at once.
  */
 TEST_F(revoke_device, iommufd_hangs_with_the_device)
 {
-	struct iommu_hw_info info = { .size = sizeof(info) };
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct iommu_hw_info info;
 	struct parked parked;
 	void *page;
 
@@ -482,13 +502,7 @@ TEST_F(revoke_device, iommufd_hangs_with_the_device)
 	self->token = token_create("hangs", ALL_RIGHTS);
 	ASSERT_LE(0, self->token);
 	ASSERT_EQ(0, token_use(self->token, self->vfio.device));
-	bind.iommufd = self->vfio.container;
-	ASSERT_EQ(0, call(self->vfio.device, VFIO_DEVICE_BIND_IOMMUFD, &bind));
-	info.dev_id = bind.out_devid;
-	info.data_len = self->size;
-	info.data_uptr = (uintptr_t)page;
-	ASSERT_EQ(0, parked_start(&parked, self->vfio.container,
-				  IOMMU_GET_HW_INFO, &info));
+	ASSERT_EQ(0, bind_and_park(self, &parked, &info, page));
 
 	EXPECT_EQ(-ETIMEDOUT, token_revoke(self->token));
 	EXPECT_TRUE(state_is(self->edu.group, "quarantine"));
@@ -668,8 +682,7 @@ static void *close_thread(void *arg)
  */
 TEST_F(revoke_device, bind_while_it_is_closed)
 {
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-	struct iommu_hw_info info = { .size = sizeof(info) };
+	struct iommu_hw_info info;
 	pthread_t closing, binding;
 	struct parked parked;
 	void *page, *ret;
@@ -680,13 +693,7 @@ TEST_F(revoke_device, bind_while_it_is_closed)
 		SKIP(return, NO_USERFAULTFD);
 	ASSERT_EQ(0, vfio_open(&self->vfio, PATH_CDEV, &self->edu));
 	ASSERT_EQ(0, vfio_open(&self->next, PATH_CDEV, &self->edu));
-	bind.iommufd = self->vfio.container;
-	ASSERT_EQ(0, call(self->vfio.device, VFIO_DEVICE_BIND_IOMMUFD, &bind));
-	info.dev_id = bind.out_devid;
-	info.data_len = self->size;
-	info.data_uptr = (uintptr_t)page;
-	ASSERT_EQ(0, parked_start(&parked, self->vfio.container,
-				  IOMMU_GET_HW_INFO, &info));
+	ASSERT_EQ(0, bind_and_park(self, &parked, &info, page));
 	ASSERT_EQ(0, pthread_create(&closing, NULL, close_thread,
 				    &self->vfio.device));
 	/* Time for the reset */
