@@ -10,7 +10,8 @@ check           validate the series without touching a worktree
 series          export the mails to build/series and prove that git am fits;
                 PART=NAME: only those of this part, to build/series-NAME
 part [NAME]     a worktree at the end of this part; without a name, list the parts
-prefixes        build every prefix of the series (--quick: only touched folders)
+prefixes        build every prefix of the series (--quick: only touched folders;
+                --until SECONDS, since the epoch: then stop, with status 75)
 import          --from TREE RANGE: commits that change base files become hooks
 path            print the path of linux, stock or build
 
@@ -34,6 +35,7 @@ def main():
         commands.add_parser(name)
     sub = commands.add_parser("prefixes")
     sub.add_argument("--quick", action="store_true")
+    sub.add_argument("--until", type=float, metavar="SECONDS")
     sub = commands.add_parser("part")
     sub.add_argument("name", nargs="?")
     sub = commands.add_parser("import")
@@ -73,8 +75,8 @@ def main():
             export.mails(tree, os.environ.get("PART"))
         elif args.command == "part":
             print(export.part_tree(tree, args.name))
-        else:
-            export.prefixes(tree, args.quick)
+        elif not export.prefixes(tree, args.quick, args.until):
+            sys.exit(os.EX_TEMPFAIL)
     del held
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import time
 from pathlib import Path
 
 from shared import CC, CC_ENV, JOBS
@@ -151,8 +152,8 @@ def changes(tree, steps):
     return [tree.git.changes(parent, s.commit) for parent, s in zip(parents, steps)]
 
 
-def prefixes(tree, quick):
-    """Build every prefix of the series, with our options on and off."""
+def prefixes(tree, quick, until=None):
+    """Build every prefix of the series, with our options on and off; False if time ran out."""
     steps = series.load()
     head = tree.commits(steps)
     wanted = targets(tree.git.changes(tree.base, head)) if quick else []
@@ -162,6 +163,9 @@ def prefixes(tree, quick):
     build = [(number, s, paths) for number, s, paths in
              zip(range(1, len(steps) + 1), steps, changes(tree, steps)) if any(map(builds, paths))]
     for number, s, changed in build:
+        if until and time.time() > until:
+            say(f"no time left: {done} of {len(build)} prefixes build")
+            return False
         source = worktree(tree, "prefix", s.commit)
         commands = []
         # To configure takes longer than to compile what a step changes.
@@ -185,6 +189,7 @@ def prefixes(tree, quick):
         done += 1
     say(f"{done} prefixes build, our options on and off"
         + (f" (objects of {' '.join(wanted)})" if quick else ""))
+    return True
 
 
 def configure(source, out, flavour):
