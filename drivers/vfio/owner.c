@@ -406,6 +406,19 @@ static bool owner_device_enforced_coherent(struct file *file)
 	return ret;
 }
 
+static struct device *owner_device_enter(struct file *file)
+{
+	struct vfio_device_file *df = file->private_data;
+	int ret = vfio_df_enter(df);
+
+	return ret ? ERR_PTR(ret) : df->device->dev;
+}
+
+static void owner_device_leave(struct file *file)
+{
+	vfio_df_leave(file->private_data);
+}
+
 static struct iommu_owner_provider device_provider = {
 	.fops = &vfio_device_fops,
 	.owner = owner_device_owner,
@@ -414,6 +427,8 @@ static struct iommu_owner_provider device_provider = {
 	.unwatch = owner_device_unwatch,
 	.enforced_coherent = owner_device_enforced_coherent,
 	.token_group = owner_device_token_group,
+	.enter = owner_device_enter,
+	.leave = owner_device_leave,
 };
 
 void vfio_device_offer_owner(void)

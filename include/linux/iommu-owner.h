@@ -20,9 +20,10 @@
  * Those that this kernel knows, those that a token of a file may have, and those
  * of a token for one group
  */
-#define IOMMU_OWNER_RIGHTS_ALL	((IOMMU_OWNER_RIGHT_GRANT << 1) - 1)
+#define IOMMU_OWNER_RIGHTS_ALL	((IOMMU_OWNER_RIGHT_PASID << 1) - 1)
 #define IOMMU_OWNER_RIGHTS_FILE	(IOMMU_OWNER_RIGHTS_ALL & \
-				 ~IOMMU_OWNER_RIGHT_TAKE)
+				 ~(IOMMU_OWNER_RIGHT_TAKE | \
+				   IOMMU_OWNER_RIGHT_PASID))
 #define IOMMU_OWNER_RIGHTS_GROUP (IOMMU_OWNER_RIGHT_INSPECT | \
 				  IOMMU_OWNER_RIGHT_ASSOCIATE | \
 				  IOMMU_OWNER_RIGHT_GRANT)
@@ -30,6 +31,7 @@
 struct device;
 struct file;
 struct iommu_owner;
+struct iommu_owner_pasid_device;
 struct kvm;
 struct module;
 struct pci_dev;
@@ -136,6 +138,10 @@ struct iommu_owner_watch {
  * @token_group: The only group that tokens of a file give access to, with a
  *	reference; -ENODEV if its device is gone. Tokens of a file without this
  *	are for all groups of the owner. Called after @owner. Optional.
+ * @enter: Start an operation on the device of a file, which is returned: it is open
+ *	until @leave, and @file has access to it. An ERR_PTR otherwise: -EINVAL if
+ *	it has none yet, -ESTALE if the device has been revoked. Optional, with @leave.
+ * @leave: Finish the operation.
  * @node: Entry in the providers.
  *
  * All may sleep, are called with a reference to the file and without locks of
@@ -151,7 +157,24 @@ struct iommu_owner_provider {
 	bool (*enforced_coherent)(struct file *file);
 	struct iommu_group *(*group)(struct file *file);
 	struct iommu_group *(*token_group)(struct file *file);
+	struct device *(*enter)(struct file *file);
+	void (*leave)(struct file *file);
 	struct list_head node;
+};
+
+/**
+ * struct iommu_owner_pasid_ops - Callbacks of a driver that loads PASIDs
+ * @unload: A PASID was denied to the device of the driver, and no load of it can
+ *	start: stop what uses it. When this returns, the device issues nothing with the
+ *	PASID. Its page table is detached already, so what is in flight may fault.
+ *	Once for each PASID that leaves the list.
+ *
+ * In process context, with no lock of the IOMMU core held. They must not wait for user
+ * space, for a load or for a lock that is held around iommu_owner_pasid_close(), and
+ * must not call functions of PASIDs.
+ */
+struct iommu_owner_pasid_ops {
+	void (*unload)(struct device *dev, ioasid_t pasid);
 };
 
 /**
@@ -345,9 +368,27 @@ int iommu_owner_attach_device_pasid(struct iommu_owner *owner,
 				    struct iommu_domain *domain,
 				    struct device *dev, ioasid_t pasid,
 				    struct iommu_attach_handle *handle);
+int iommu_owner_replace_device_pasid(struct iommu_owner *owner,
+				     struct iommu_domain *domain,
+				     struct device *dev, ioasid_t pasid,
+				     struct iommu_attach_handle *handle);
 int iommu_owner_detach_device_pasid(struct iommu_owner *owner,
 				    struct iommu_domain *domain,
 				    struct device *dev, ioasid_t pasid);
+
+struct iommu_owner_pasid_device *
+iommu_owner_pasid_open(struct device *dev,
+		       const struct iommu_owner_pasid_ops *ops);
+void iommu_owner_pasid_close(struct iommu_owner_pasid_device *device);
+int iommu_owner_pasid_load_lock(struct iommu_owner_pasid_device *device);
+void iommu_owner_pasid_load_unlock(struct iommu_owner_pasid_device *device,
+				   int index);
+ioasid_t iommu_owner_pasid_translate(struct iommu_owner_pasid_device *device,
+				     ioasid_t guest);
+bool iommu_owner_pasid_allowed(struct iommu_owner_pasid_device *device,
+			       ioasid_t pasid);
+int iommu_owner_pasid_attach(struct iommu_owner_pasid_device *device,
+			     struct iommu_domain *domain, ioasid_t pasid);
 
 bool iommu_owner_group_viable(struct iommu_group *group,
 			      struct iommu_owner *owner);
@@ -538,6 +579,15 @@ iommu_owner_attach_device_pasid(struct iommu_owner *owner,
 				struct iommu_domain *domain,
 				struct device *dev, ioasid_t pasid,
 				struct iommu_attach_handle *handle)
+{
+	return -ENODEV;
+}
+
+static inline int
+iommu_owner_replace_device_pasid(struct iommu_owner *owner,
+				 struct iommu_domain *domain,
+				 struct device *dev, ioasid_t pasid,
+				 struct iommu_attach_handle *handle)
 {
 	return -ENODEV;
 }

@@ -260,7 +260,7 @@ static bool end_is_complete(struct iommu_owner *owner)
 	scoped_guard(spinlock, &owner->lock)
 		if (owner->ending)
 			return false;
-	return !iommu_owner_draining(owner);
+	return !iommu_owner_draining(owner) && !iommu_owner_busy(owner);
 }
 
 /* Also those that another task has started, or that are left in quarantine */
@@ -311,6 +311,7 @@ int iommu_owner_revoke(struct iommu_owner *owner)
 
 	iommu_owner_init_teardown(&teardown, owner, IOMMU_OWNER_REASON_REVOKED);
 	end_block_all(&teardown);
+	iommu_owner_revoking(owner);
 	iommu_owner_finish(&teardown);
 
 	spin_lock(&owner->lock);

@@ -230,11 +230,33 @@ static void event_access(struct iommu_owner *owner,
 	event_push(owner, &event, access->process);
 }
 
+/* As iommu_owner_pasid_event() */
+static void event_pasid(struct iommu_owner *owner,
+			enum iommu_owner_event_type type, ioasid_t pasid,
+			struct device *dev)
+{
+	struct iommu_owner_event event;
+
+	if (!READ_ONCE(owner->ring))
+		return;
+
+	event = (struct iommu_owner_event) {
+		.type = type,
+		.group = -1,
+		.pasid = pasid,
+	};
+	strscpy(event.comm, current->comm);
+	if (dev)
+		strscpy(event.device, dev_name(dev));
+	event_push(owner, &event, task_tgid(current));
+}
+
 /* Nothing can happen to an owner that is revoked and has nothing. */
 static bool event_none_follows(struct iommu_owner *owner)
 {
 	lockdep_assert_held(&owner->lock);
-	return owner->revoked && !owner->ending && list_empty(&owner->groups);
+	return owner->revoked && !owner->ending &&
+	       list_empty(&owner->groups) && !iommu_owner_busy(owner);
 }
 
 static const struct event_slot *event_next(const struct iommu_owner_token *token)
@@ -242,11 +264,16 @@ static const struct event_slot *event_next(const struct iommu_owner_token *token
 	return &token->owner->ring->slots[token->next % TOKEN_EVENTS];
 }
 
-/* Is the event that comes next about a group that @token is not for? */
+/*
+ * Is the event that comes next about a group that @token is not for? PASIDs and the
+ * devices that load them are of no group.
+ */
 static bool event_is_foreign(const struct iommu_owner_token *token)
 {
 	const struct iommu_owner_event *event = &event_next(token)->event;
 
+	if (event->type >= IOMMU_OWNER_EVENT_PASID_ALLOCATED)
+		return token->only.generation;
 	return event->group >= 0 &&
 	       !iommu_owner_token_covers(token, event->group,
 					 event->generation);
@@ -398,6 +425,7 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_owner_events_poll);
 static const struct iommu_owner_concept event_concept = {
 	.event = event_send,
 	.access = event_access,
+	.pasid = event_pasid,
 	.settled = event_wake,
 	.free = event_free,
 };

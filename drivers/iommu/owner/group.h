@@ -131,10 +131,19 @@ void iommu_owner_device_joining(struct iommu_group *group,
 void iommu_owner_device_joined(struct iommu_group *group,
 			       struct group_device *gdev);
 
+/* device_pasid.c */
+int iommu_owner_charge_pasid(struct iommu_group *group);
+void iommu_owner_uncharge_pasid(struct iommu_group *group);
+
 /* end.c */
 void iommu_owner_device_left(struct iommu_owner_teardown *teardown,
 			     struct iommu_group *group, struct device *dev);
 void iommu_owner_finish(struct iommu_owner_teardown *teardown);
+
+/* pasid.c */
+ioasid_t iommu_owner_pasid_alloc_kernel(ioasid_t min, ioasid_t max);
+void iommu_owner_pasid_free_kernel(ioasid_t pasid);
+void iommu_owner_pasid_set_capacity(u32 max_pasids);
 
 /* lease.c; a refusal is logged */
 bool iommu_owner_lease_refuses(struct iommu_group *group, u32 bits,

@@ -35,6 +35,9 @@ struct iommu_owner *iommu_owner_alloc(const char *name)
 	INIT_LIST_HEAD(&owner->groups);
 	INIT_LIST_HEAD(&owner->watches);
 	init_waitqueue_head(&owner->wait);
+	mutex_init(&owner->pasids.lock);
+	INIT_LIST_HEAD(&owner->pasids.list);
+	xa_init_flags(&owner->pasids.guests, XA_FLAGS_ACCOUNT);
 	return owner;
 }
 EXPORT_SYMBOL_GPL(iommu_owner_alloc);
@@ -68,6 +71,8 @@ void iommu_owner_put(struct iommu_owner *owner)
 		return;
 	might_sleep();
 	iommu_owner_freed(owner);
+	/* Nodes that an insertion without memory has left */
+	xa_destroy(&owner->pasids.guests);
 	kfree(owner);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_put);

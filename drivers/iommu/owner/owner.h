@@ -9,6 +9,7 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/xarray.h>
 
 #include "../iommu-priv.h"
 
@@ -16,6 +17,18 @@
 #define IOMMU_OWNER_GENERATION_BITS	36
 
 struct iommu_owner_events;
+
+/**
+ * struct iommu_owner_pasids - The PASIDs of an owner, see pasid.c
+ * @lock: Protects what follows, the PASIDs in it, and what devices may load of them.
+ * @list: The &struct iommu_owner_pasid in the order in which they were allocated.
+ * @guests: Them by the number that the guest has. Also read under RCU.
+ */
+struct iommu_owner_pasids {
+	struct mutex lock;	/* outside the mutex of a group */
+	struct list_head list;
+	struct xarray guests;
+};
 
 /**
  * struct iommu_owner - The party that owns groups
@@ -34,6 +47,8 @@ struct iommu_owner_events;
  * @irrevocable: Number of things that it has and that cannot be revoked: there
  *	are no @revokers then.
  * @reservers: Number of tokens that have the right to reserve, and are open.
+ * @pasid_users: Those that have the right to use PASIDs.
+ * @nr_pasids: PASIDs that it has attached on its groups, and those in @pasids.
  * @events: Number of events in @ring so far.
  * @ring: What its tokens read; NULL before the first token that may. Also read
  *	without the lock: once set, it stays.
@@ -43,6 +58,7 @@ struct iommu_owner_events;
  *	being revoked.
  * @unblocked: The DMA of a group could not be blocked at an end.
  * @revoked: Nothing can be claimed any more.
+ * @pasids: Its PASIDs of the system-wide space.
  * @name: Name for reports.
  */
 struct iommu_owner {
@@ -59,12 +75,15 @@ struct iommu_owner {
 	unsigned int revokers;
 	unsigned int irrevocable;
 	unsigned int reservers;
+	unsigned int pasid_users;
+	unsigned int nr_pasids;
 	u64 events;
 	struct iommu_owner_events *ring;
 	wait_queue_head_t wait;
 	unsigned int ending;
 	bool unblocked;
 	bool revoked;
+	struct iommu_owner_pasids pasids;
 	char name[];
 };
 
@@ -94,8 +113,16 @@ struct iommu_owner {
  * @event: Something has happened that the tokens of @owner are sent. Without
  *	the mutex if @group is NULL.
  * @access: The host was refused access to a device of @owner.
+ * @pasid: Something has happened to a PASID of @owner, or to its device @dev with a
+ *	PASID. Without the mutex; does not sleep.
  * @unmap: The mutex has been dropped after &iommu_ownership.unmap was set. Without
  *	a mutex of a group.
+ * @revoke: @owner is being revoked, its groups are blocked, and it gets nothing any
+ *	more. Block all other DMA, and wait for nothing. Without a mutex.
+ * @busy: Is something of @owner left that a revoke has to wait for? The waiters of
+ *	the owner are woken when it has gone. Does not sleep.
+ * @unused: The last token of @owner that had @rights has been closed. Without a mutex.
+ * @show_pasids: What the file pasids of a group in sysfs shows. Without a mutex.
  * @settled: The last ownership of @owner may have ended. Without a mutex.
  * @free: @owner is freed. Without a mutex.
  *
@@ -126,7 +153,14 @@ struct iommu_owner_concept {
 		      enum iommu_owner_reason reason);
 	void (*access)(struct iommu_owner *owner,
 		       const struct iommu_owner_access *access);
+	void (*pasid)(struct iommu_owner *owner,
+		      enum iommu_owner_event_type type, ioasid_t pasid,
+		      struct device *dev);
 	void (*unmap)(struct iommu_group *group);
+	void (*revoke)(struct iommu_owner *owner);
+	bool (*busy)(struct iommu_owner *owner);
+	void (*unused)(struct iommu_owner *owner, u32 rights);
+	ssize_t (*show_pasids)(struct iommu_group *group, char *buf);
 	void (*settled)(struct iommu_owner *owner);
 	void (*free)(struct iommu_owner *owner);
 };
@@ -134,6 +168,13 @@ struct iommu_owner_concept {
 /* owner.c */
 struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 					   int after);
+
+/* device_pasid.c */
+int iommu_owner_count_pasid(struct iommu_owner *owner);
+void iommu_owner_uncount_pasid(struct iommu_owner *owner);
+#if IS_ENABLED(CONFIG_KUNIT)
+extern unsigned int iommu_owner_pasid_quota;
+#endif
 
 /* state.c; the mutex of the group is held */
 void iommu_owner_add_concept(const struct iommu_owner_concept *concept);
@@ -160,7 +201,14 @@ void iommu_owner_event(struct iommu_owner *owner,
 		       enum iommu_owner_reason reason);
 void iommu_owner_access(struct iommu_owner *owner,
 			const struct iommu_owner_access *access);
+void iommu_owner_pasid_event(struct iommu_owner *owner,
+			     enum iommu_owner_event_type type, ioasid_t pasid,
+			     struct device *dev);
 
+void iommu_owner_revoking(struct iommu_owner *owner);
+bool iommu_owner_busy(struct iommu_owner *owner);
+void iommu_owner_unused(struct iommu_owner *owner, u32 rights);
+ssize_t iommu_owner_show_pasids(struct iommu_group *group, char *buf);
 void iommu_owner_settled(struct iommu_owner *owner);
 void iommu_owner_freed(struct iommu_owner *owner);
 

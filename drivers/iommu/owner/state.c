@@ -17,6 +17,7 @@
  *
  *	iommu_owner::reserve_lock
  *	  device_lock() or a lock of the caller (VFIO group, iommufd igroup)
+ *	    the lock of the PASIDs of an owner, see pasid.c
  *	    iommu_probe_device_lock
  *	      iommu_group::mutex, which protects struct iommu_ownership and the
  *	      fields of struct group_device
@@ -205,6 +206,51 @@ void iommu_owner_access(struct iommu_owner *owner,
 
 	for_each_concept(concept, access)
 		concept->access(owner, access);
+}
+
+void iommu_owner_pasid_event(struct iommu_owner *owner,
+			     enum iommu_owner_event_type type, ioasid_t pasid,
+			     struct device *dev)
+{
+	const struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, pasid)
+		concept->pasid(owner, type, pasid, dev);
+}
+
+void iommu_owner_revoking(struct iommu_owner *owner)
+{
+	const struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, revoke)
+		concept->revoke(owner);
+}
+
+bool iommu_owner_busy(struct iommu_owner *owner)
+{
+	const struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, busy)
+		if (concept->busy(owner))
+			return true;
+	return false;
+}
+
+void iommu_owner_unused(struct iommu_owner *owner, u32 rights)
+{
+	const struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, unused)
+		concept->unused(owner, rights);
+}
+
+ssize_t iommu_owner_show_pasids(struct iommu_group *group, char *buf)
+{
+	const struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, show_pasids)
+		return concept->show_pasids(group, buf);
+	return 0;
 }
 
 void iommu_owner_settled(struct iommu_owner *owner)

@@ -172,6 +172,9 @@ static ssize_t attr_show_isolation(struct iommu_group *group, char *buf)
 static struct iommu_group_attribute owner_attr_isolation =
 	__ATTR(isolation, 0444, attr_show_isolation, NULL);
 
+static struct iommu_group_attribute owner_attr_pasids =
+	__ATTR(pasids, 0400, iommu_owner_show_pasids, NULL);
+
 static struct attribute *owner_attrs[] = {
 	&owner_attr_state.attr,
 	&owner_attr_holder.attr,
@@ -179,6 +182,7 @@ static struct attribute *owner_attrs[] = {
 	&owner_attr_blockers.attr,
 	&owner_attr_quarantine.attr,
 	&owner_attr_isolation.attr,
+	&owner_attr_pasids.attr,
 	NULL
 };
 

@@ -84,26 +84,39 @@ void iommu_owner_token_open(struct iommu_owner_token *token)
 	token->next = owner->events;
 	if (token->rights & IOMMU_OWNER_RIGHT_RESERVE)
 		owner->reservers++;
+	if (token->rights & IOMMU_OWNER_RIGHT_PASID)
+		owner->pasid_users++;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_token_open);
 
-/* Is @token the last one that can release what is reserved? */
-static bool token_uncount(struct iommu_owner_token *token)
+/* The rights for which @token was the last one: what was done with them is undone. */
+static u32 token_uncount(struct iommu_owner_token *token)
 {
 	struct iommu_owner *owner = token->owner;
+	u32 last = 0;
 
 	guard(spinlock)(&owner->lock);
 	owner->tokens--;
 	owner->revokers -= !!(token->rights & IOMMU_OWNER_RIGHT_REVOKE);
-	return token->opened && (token->rights & IOMMU_OWNER_RIGHT_RESERVE) &&
-	       !--owner->reservers;
+	if (!token->opened)
+		return 0;
+	if ((token->rights & IOMMU_OWNER_RIGHT_RESERVE) && !--owner->reservers)
+		last |= IOMMU_OWNER_RIGHT_RESERVE;
+	if ((token->rights & IOMMU_OWNER_RIGHT_PASID) && !--owner->pasid_users)
+		last |= IOMMU_OWNER_RIGHT_PASID;
+	return last;
 }
 
 void iommu_owner_token_close(struct iommu_owner_token *token)
 {
+	u32 last;
+
 	iommu_owner_events_close(token);
-	if (token_uncount(token))
+	last = token_uncount(token);
+	if (last & IOMMU_OWNER_RIGHT_RESERVE)
 		iommu_owner_unreserve_all(token->owner);
+	if (last)
+		iommu_owner_unused(token->owner, last);
 	iommu_owner_put(token->owner);
 	mutex_destroy(&token->read_lock);
 	kfree_rcu(token, rcu);
@@ -327,81 +340,55 @@ static int token_use(struct iommu_owner_cmd *cmd)
 	return provider->set_owner(file, cmd->token->owner, cmd->token->rights);
 }
 
-/**
- * struct token_op - An ioctl of a token
- * @nr: The whole number.
- * @size: Size of its structure.
- * @min_size: Size that the structure had when it was introduced.
- * @right: The right that it needs.
- * @revoked: It works when the owner has been revoked.
- * @execute: Do it.
- */
-struct token_op {
-	unsigned int nr;
-	unsigned int size;
-	unsigned int min_size;
-	u32 right;
-	bool revoked;
-	int (*execute)(struct iommu_owner_cmd *cmd);
-};
-
-union cmd_buffer {
-	struct iommu_owner_get_info get_info;
-	struct iommu_owner_dup dup;
-	struct iommu_owner_check check;
-	struct iommu_owner_reserve reserve;
-	struct iommu_owner_release release;
-	struct iommu_owner_revoke revoke;
-	struct iommu_owner_use use;
-};
-
-#define TOKEN_OP(_nr, _execute, _struct, _last, _right, _revoked) {	\
-		.nr = _nr,						\
-		.size = sizeof(_struct) +				\
-			BUILD_BUG_ON_ZERO(sizeof(union cmd_buffer) <	\
-					  sizeof(_struct)),		\
-		.min_size = offsetofend(_struct, _last),		\
-		.right = IOMMU_OWNER_RIGHT_##_right,			\
-		.revoked = _revoked,					\
-		.execute = _execute,					\
-	}
-
-static const struct token_op token_ops[] = {
+/* By number: those of tokens, those of other files, and what concepts add */
+static struct iommu_owner_token_op token_ops[IOMMU_OWNER_CMD_PASID_DENY + 1]
+__ro_after_init = {
+	[IOMMU_OWNER_CMD_CREATE] = { .size = sizeof(struct iommu_owner_create) },
+	[IOMMU_OWNER_CMD_GET_TOKEN] = {
+		.size = sizeof(struct iommu_owner_get_token) },
+	[IOMMU_OWNER_CMD_QUERY] = { .size = sizeof(struct iommu_owner_query) },
 	[IOMMU_OWNER_CMD_GET_INFO] =
 		TOKEN_OP(IOMMU_OWNER_GET_INFO, iommu_owner_cmd_get_info,
-			 struct iommu_owner_get_info, out_name, INSPECT, true),
+			 struct iommu_owner_get_info, out_name, INSPECT, true,
+			 0),
 	[IOMMU_OWNER_CMD_DUP] =
 		TOKEN_OP(IOMMU_OWNER_DUP, token_dup, struct iommu_owner_dup,
-			 out_fd, GRANT, false),
+			 out_fd, GRANT, false, 0),
 	[IOMMU_OWNER_CMD_CHECK] =
 		TOKEN_OP(IOMMU_OWNER_CHECK, iommu_owner_cmd_check,
-			 struct iommu_owner_check, __reserved, INSPECT, false),
+			 struct iommu_owner_check, __reserved, INSPECT, false,
+			 0),
 	[IOMMU_OWNER_CMD_RESERVE] =
 		TOKEN_OP(IOMMU_OWNER_RESERVE, iommu_owner_cmd_reserve,
 			 struct iommu_owner_reserve, __reserved, RESERVE,
-			 false),
+			 false, 0),
 	[IOMMU_OWNER_CMD_RELEASE] =
 		TOKEN_OP(IOMMU_OWNER_RELEASE, iommu_owner_cmd_release,
 			 struct iommu_owner_release, __reserved, RESERVE,
-			 false),
+			 false, IOMMU_OWNER_RELEASE_ALL),
 	[IOMMU_OWNER_CMD_REVOKE] =
 		TOKEN_OP(IOMMU_OWNER_REVOKE, token_revoke,
-			 struct iommu_owner_revoke, flags, REVOKE, true),
+			 struct iommu_owner_revoke, flags, REVOKE, true, 0),
 	[IOMMU_OWNER_CMD_USE] =
 		TOKEN_OP(IOMMU_OWNER_USE, token_use, struct iommu_owner_use,
-			 __reserved, CLAIM, false),
+			 __reserved, CLAIM, false, 0),
 };
+
+void __init iommu_owner_add_token_op(const struct iommu_owner_token_op *op)
+{
+	token_ops[_IOC_NR(op->nr)] = *op;
+}
 
 long iommu_owner_token_ioctl(struct iommu_owner_token *token, unsigned int nr,
 			     void __user *arg)
 {
 	unsigned int index = _IOC_NR(nr);
-	const struct token_op *op;
-	union cmd_buffer buf = {};
+	const struct iommu_owner_token_op *op;
+	u64 buf[TOKEN_CMD_SIZE / sizeof(u64)] = {};
 	struct iommu_owner_cmd cmd = {
 		.token = token,
 		.arg = arg,
-		.buf = &buf,
+		.buf = buf,
 	};
 	int ret;
 
@@ -522,24 +509,6 @@ static int token_create(void __user *arg)
 			     create.rights, &create.out_fd);
 }
 
-/* What IOMMU_OWNER_QUERY says of an ioctl, by its number */
-static const struct {
-	u32 size;
-	u32 flags;
-} known_commands[] = {
-	[IOMMU_OWNER_CMD_CREATE] = { sizeof(struct iommu_owner_create) },
-	[IOMMU_OWNER_CMD_GET_TOKEN] = { sizeof(struct iommu_owner_get_token) },
-	[IOMMU_OWNER_CMD_GET_INFO] = { sizeof(struct iommu_owner_get_info) },
-	[IOMMU_OWNER_CMD_DUP] = { sizeof(struct iommu_owner_dup) },
-	[IOMMU_OWNER_CMD_CHECK] = { sizeof(struct iommu_owner_check) },
-	[IOMMU_OWNER_CMD_RESERVE] = { sizeof(struct iommu_owner_reserve) },
-	[IOMMU_OWNER_CMD_RELEASE] = { sizeof(struct iommu_owner_release),
-				      IOMMU_OWNER_RELEASE_ALL },
-	[IOMMU_OWNER_CMD_REVOKE] = { sizeof(struct iommu_owner_revoke) },
-	[IOMMU_OWNER_CMD_USE] = { sizeof(struct iommu_owner_use) },
-	[IOMMU_OWNER_CMD_QUERY] = { sizeof(struct iommu_owner_query) },
-};
-
 VISIBLE_IF_KUNIT int iommu_owner_query_ioctl(void __user *arg)
 {
 	struct iommu_owner_query query = {};
@@ -556,15 +525,15 @@ VISIBLE_IF_KUNIT int iommu_owner_query_ioctl(void __user *arg)
 	query.out_version = IOMMU_OWNER_VERSION;
 	query.out_features = 0;
 	query.out_rights = IOMMU_OWNER_RIGHTS_ALL;
-	query.out_event_types = IOMMU_OWNER_EVENT_DEVICE_REMOVED + 1;
+	query.out_event_types = IOMMU_OWNER_EVENT_PASID_DENIED + 1;
 	query.out_command_size = 0;
 	query.out_command_flags = 0;
-	if (query.command < ARRAY_SIZE(known_commands)) {
+	if (query.command < ARRAY_SIZE(token_ops)) {
 		u32 nr = array_index_nospec(query.command,
-					    ARRAY_SIZE(known_commands));
+					    ARRAY_SIZE(token_ops));
 
-		query.out_command_size = known_commands[nr].size;
-		query.out_command_flags = known_commands[nr].flags;
+		query.out_command_size = token_ops[nr].size;
+		query.out_command_flags = token_ops[nr].flags;
 	}
 	return iommu_owner_cmd_respond(&cmd, sizeof(query));
 }

@@ -58,6 +58,41 @@ struct iommu_owner_cmd {
 	void *buf;
 };
 
+/* Size of the largest structure of an ioctl of a token */
+#define TOKEN_CMD_SIZE	128
+
+/**
+ * struct iommu_owner_token_op - An ioctl of a token
+ * @nr: The whole number.
+ * @size: Size of its structure.
+ * @min_size: Size that the structure had when it was introduced.
+ * @flags: The flags of its structure.
+ * @right: The right that it needs.
+ * @revoked: It works when the owner has been revoked.
+ * @execute: Do it. NULL if it is none of a token.
+ */
+struct iommu_owner_token_op {
+	unsigned int nr;
+	unsigned int size;
+	unsigned int min_size;
+	u32 flags;
+	u32 right;
+	bool revoked;
+	int (*execute)(struct iommu_owner_cmd *cmd);
+};
+
+#define TOKEN_OP(_nr, _execute, _struct, _last, _right, _revoked, _flags) { \
+		.nr = _nr,						\
+		.size = sizeof(_struct) +				\
+			BUILD_BUG_ON_ZERO(sizeof(_struct) >		\
+					  TOKEN_CMD_SIZE),		\
+		.min_size = offsetofend(_struct, _last),		\
+		.flags = _flags,					\
+		.right = IOMMU_OWNER_RIGHT_##_right,			\
+		.revoked = _revoked,					\
+		.execute = _execute,					\
+	}
+
 /* cmd.c */
 int iommu_owner_cmd_copy(struct iommu_owner_cmd *cmd, size_t known_size,
 			 size_t min_size);
@@ -76,6 +111,7 @@ void iommu_owner_token_close(struct iommu_owner_token *token);
 #if IS_ENABLED(CONFIG_KUNIT)
 int iommu_owner_query_ioctl(void __user *arg);
 #endif
+void iommu_owner_add_token_op(const struct iommu_owner_token_op *op);
 long iommu_owner_token_ioctl(struct iommu_owner_token *token, unsigned int nr,
 			     void __user *arg);
 

@@ -25,6 +25,12 @@ TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_ATS);
 TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_SNOOP);
 TRACE_DEFINE_ENUM(IOMMU_OWNER_ISO_NO_FOREIGN_PASID);
 
+TRACE_DEFINE_ENUM(IOMMU_OWNER_EVENT_PASID_ALLOCATED);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_EVENT_PASID_BOUND);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_EVENT_PASID_UNBOUND);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_EVENT_PASID_FREE_PENDING);
+TRACE_DEFINE_ENUM(IOMMU_OWNER_EVENT_PASID_FREED);
+
 #define show_iommu_owner_state(state)				\
 	__print_symbolic(state,					\
 		{ IOMMU_OWNER_STATE_KERNEL,		"kernel" },	\
@@ -164,6 +170,39 @@ TRACE_EVENT(iommu_owner_access,
 		  __get_str(comm), __entry->pid, __entry->refused,
 		  show_iommu_owner_state(__entry->state), __get_str(holder),
 		  __entry->holder_pid)
+);
+
+#define show_iommu_owner_pasid(event)				\
+	__print_symbolic(event,					\
+		{ IOMMU_OWNER_EVENT_PASID_ALLOCATED,	"allocated" },	\
+		{ IOMMU_OWNER_EVENT_PASID_BOUND,	"bound" },	\
+		{ IOMMU_OWNER_EVENT_PASID_UNBOUND,	"unbound" },	\
+		{ IOMMU_OWNER_EVENT_PASID_FREE_PENDING,	"free-pending" }, \
+		{ IOMMU_OWNER_EVENT_PASID_FREED,	"freed" })
+
+/* device: the one that may load it or not, or empty; refs: references to the PASID */
+TRACE_EVENT(iommu_owner_pasid,
+	TP_PROTO(u32 pasid, const char *owner, unsigned int event,
+		 const char *device, unsigned int refs),
+	TP_ARGS(pasid, owner, event, device, refs),
+	TP_STRUCT__entry(
+		__field(u32, pasid)
+		__field(unsigned int, event)
+		__field(unsigned int, refs)
+		__string(owner, owner)
+		__string(device, device)
+	),
+	TP_fast_assign(
+		__entry->pasid = pasid;
+		__entry->event = event;
+		__entry->refs = refs;
+		__assign_str(owner);
+		__assign_str(device);
+	),
+	TP_printk("pasid=%u owner=%s event=%s device=%s refs=%u",
+		  __entry->pasid, __get_str(owner),
+		  show_iommu_owner_pasid(__entry->event), __get_str(device),
+		  __entry->refs)
 );
 
 #endif /* _TRACE_IOMMU_OWNER_H */

@@ -56,6 +56,12 @@ enum {
 	IOMMU_OWNER_CMD_REVOKE,
 	IOMMU_OWNER_CMD_USE,
 	IOMMU_OWNER_CMD_QUERY,
+	IOMMU_OWNER_CMD_PASID_ALLOC,
+	IOMMU_OWNER_CMD_PASID_FREE,
+	IOMMU_OWNER_CMD_PASID_LIST,
+	IOMMU_OWNER_CMD_PASID_MAP,
+	IOMMU_OWNER_CMD_PASID_PERMIT,
+	IOMMU_OWNER_CMD_PASID_DENY,
 };
 
 /**
@@ -72,6 +78,8 @@ enum {
  * have yet. Only IOMMU_OWNER_CREATE gives it.
  * IOMMU_OWNER_RIGHT_REVOKE: revoke the owner.
  * IOMMU_OWNER_RIGHT_GRANT: duplicate the token.
+ * IOMMU_OWNER_RIGHT_PASID: allocate, list and free PASIDs of the owner, and permit
+ * devices to load them. Only IOMMU_OWNER_CREATE gives it.
  *
  * IOMMU_OWNER_QUERY returns those that the kernel knows.
  */
@@ -82,6 +90,7 @@ enum {
 #define IOMMU_OWNER_RIGHT_TAKE		(1U << 4)
 #define IOMMU_OWNER_RIGHT_REVOKE	(1U << 5)
 #define IOMMU_OWNER_RIGHT_GRANT		(1U << 6)
+#define IOMMU_OWNER_RIGHT_PASID		(1U << 7)
 
 /* With the terminating zero; a longer name of a device or driver is cut */
 #define IOMMU_OWNER_NAME_LEN	32
@@ -508,6 +517,191 @@ struct iommu_owner_use {
 #define IOMMU_OWNER_USE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_USE)
 
 /**
+ * struct iommu_owner_pasid_alloc - ioctl(IOMMU_OWNER_PASID_ALLOC) on a token
+ * @size: sizeof(struct iommu_owner_pasid_alloc)
+ * @flags: Must be 0
+ * @min: Lowest number, at least 1
+ * @max: Highest number, below 2^20
+ * @out_pasid: The PASID. Also written if the owner is revoked meanwhile (ESTALE)
+ * @__reserved: Must be 0
+ *
+ * Needs PASID. Allocate a PASID for devices that share their function with devices of
+ * other users. The number is no other owner's on any device, and no device may load it
+ * before IOMMU_OWNER_PASID_PERMIT. It is charged to the misc cgroup of the caller as
+ * iommu_pasid until it is free again: after IOMMU_OWNER_PASID_FREE, after the owner has
+ * been revoked, or after its last token with this right has been closed.
+ *
+ * Return: 0; ENOSPC if no number of that range is free, or a limit is reached: of the
+ * owner (iommu_owner.pasid_quota, which what it has attached to PASIDs of its devices
+ * counts for as well), of the cgroup, or half of what the IOMMUs support for
+ * all owners; EOPNOTSUPP also if no IOMMU supports PASIDs.
+ */
+struct iommu_owner_pasid_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 min;
+	__u32 max;
+	__u32 out_pasid;
+	__u32 __reserved;
+};
+
+#define IOMMU_OWNER_PASID_ALLOC _IO(IOMMU_OWNER_TYPE, \
+				    IOMMU_OWNER_CMD_PASID_ALLOC)
+
+/**
+ * struct iommu_owner_pasid_free - ioctl(IOMMU_OWNER_PASID_FREE) on a token
+ * @size: sizeof(struct iommu_owner_pasid_free)
+ * @flags: Must be 0
+ * @pasid: The PASID
+ * @out_flags: IOMMU_OWNER_PASID_PENDING: a device has not unloaded it within 5 s, or
+ *	the caller was killed. The number is free when IOMMU_OWNER_EVENT_PASID_FREED
+ *	comes. Otherwise 0, also after an error
+ *
+ * Needs PASID. The PASID is denied to all devices first, as by
+ * IOMMU_OWNER_PASID_DENY, and it has no number in the guest any more.
+ *
+ * Return: 0; EACCES if the PASID is not the owner's; ENOENT if it is not allocated,
+ * or being freed.
+ */
+struct iommu_owner_pasid_free {
+	__u32 size;
+	__u32 flags;
+	__u32 pasid;
+	__u32 out_flags;
+#define IOMMU_OWNER_PASID_PENDING	(1U << 0)
+};
+
+#define IOMMU_OWNER_PASID_FREE _IO(IOMMU_OWNER_TYPE, \
+				   IOMMU_OWNER_CMD_PASID_FREE)
+
+/**
+ * enum iommu_owner_pasid_state - State of a PASID
+ * @IOMMU_OWNER_PASID_ALLOCATED: The owner can use it.
+ * @IOMMU_OWNER_PASID_FREE_PENDING: It is being freed. Its DMA is blocked, but a device
+ *	has not unloaded it yet, or the kernel refers to it.
+ */
+enum iommu_owner_pasid_state {
+	IOMMU_OWNER_PASID_ALLOCATED,
+	IOMMU_OWNER_PASID_FREE_PENDING,
+};
+
+/**
+ * struct iommu_owner_pasid_info - A PASID of an owner
+ * @pasid: Its number
+ * @guest: Its number in the guest; 0 if it has none
+ * @state: enum iommu_owner_pasid_state
+ * @devices: Number of devices that may load it, or have not unloaded it yet
+ */
+struct iommu_owner_pasid_info {
+	__u32 pasid;
+	__u32 guest;
+	__u32 state;
+	__u32 devices;
+};
+
+/**
+ * struct iommu_owner_pasid_list - ioctl(IOMMU_OWNER_PASID_LIST) on a token
+ * @size: sizeof(struct iommu_owner_pasid_list)
+ * @flags: Must be 0
+ * @pasids: Array of &struct iommu_owner_pasid_info, in the order in which they were
+ *	allocated
+ * @nr_pasids: Room in @pasids; on return the number of PASIDs
+ * @pasid_size: sizeof(struct iommu_owner_pasid_info)
+ *
+ * Needs PASID. Works after a revoke. What is written was true at one time.
+ *
+ * Return: 0; EMSGSIZE if there are more than room: what fits has been written.
+ */
+struct iommu_owner_pasid_list {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 pasids;
+	__u32 nr_pasids;
+	__u32 pasid_size;
+};
+
+#define IOMMU_OWNER_PASID_LIST _IO(IOMMU_OWNER_TYPE, \
+				   IOMMU_OWNER_CMD_PASID_LIST)
+
+/**
+ * struct iommu_owner_pasid_map - ioctl(IOMMU_OWNER_PASID_MAP) on a token
+ * @size: sizeof(struct iommu_owner_pasid_map)
+ * @flags: IOMMU_OWNER_PASID_UNMAP: @guest is no PASID any more
+ * @pasid: The PASID; 0 with IOMMU_OWNER_PASID_UNMAP
+ * @guest: Number that the guest has for it, at least 1 and below 2^20
+ *
+ * Needs PASID. A number in the guest is one PASID, and a PASID has one number there.
+ * To map to the same number again changes nothing. Drivers of devices whose guest writes
+ * PASIDs into registers translate them.
+ *
+ * Return: 0; EEXIST if @guest is another PASID, or @pasid has another number; EACCES
+ * if @pasid is not the owner's; ENOENT if @pasid is not allocated or being freed, or
+ * if @guest that is to be unmapped is no PASID.
+ */
+struct iommu_owner_pasid_map {
+	__u32 size;
+	__u32 flags;
+#define IOMMU_OWNER_PASID_UNMAP		(1U << 0)
+	__u32 pasid;
+	__u32 guest;
+};
+
+#define IOMMU_OWNER_PASID_MAP _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_PASID_MAP)
+
+/**
+ * struct iommu_owner_pasid_permit - ioctl(IOMMU_OWNER_PASID_PERMIT) on a token
+ * @size: sizeof(struct iommu_owner_pasid_permit)
+ * @flags: Must be 0
+ * @fd: File of an open VFIO device whose driver loads PASIDs
+ * @pasid: The PASID
+ *
+ * Needs PASID. The device may load the PASID until IOMMU_OWNER_PASID_DENY, until the
+ * PASID is freed or until the device is closed. A device may load none when it is
+ * opened, and belongs to the owner of the first one until it is closed. To permit again
+ * changes nothing.
+ *
+ * Return: 0; EBADF if @fd is not open; EBADFD if it is no file of VFIO or iommufd;
+ * EOPNOTSUPP also if it is no device, or its driver does not load PASIDs; EINVAL also if
+ * the file has no access to the device yet; ESTALE also if the device has been revoked;
+ * EACCES if @pasid is not the owner's, or the device is another owner's; ENOENT if
+ * @pasid is not allocated, or being freed; EBUSY if another device of the same function
+ * may load it, or this one has not unloaded it since it was denied.
+ */
+struct iommu_owner_pasid_permit {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 pasid;
+};
+
+#define IOMMU_OWNER_PASID_PERMIT _IO(IOMMU_OWNER_TYPE, \
+				     IOMMU_OWNER_CMD_PASID_PERMIT)
+
+/**
+ * struct iommu_owner_pasid_deny - ioctl(IOMMU_OWNER_PASID_DENY) on a token
+ * @size: sizeof(struct iommu_owner_pasid_deny)
+ * @flags: Must be 0
+ * @fd: File of an open VFIO device
+ * @pasid: The PASID
+ *
+ * Needs PASID. Undo IOMMU_OWNER_PASID_PERMIT. When it returns, the DMA of the device
+ * with the PASID is blocked; when it returns 0, the device has unloaded it as well.
+ *
+ * Return: As IOMMU_OWNER_PASID_PERMIT, but for EBUSY; ENOENT also if the device may not
+ * load the PASID; ETIMEDOUT if the device has not unloaded it within 5 s, EINTR if the
+ * caller was killed: to deny again waits again.
+ */
+struct iommu_owner_pasid_deny {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 pasid;
+};
+
+#define IOMMU_OWNER_PASID_DENY _IO(IOMMU_OWNER_TYPE, \
+				   IOMMU_OWNER_CMD_PASID_DENY)
+
+/**
  * enum iommu_owner_event_type - What has happened to an owner
  * @IOMMU_OWNER_EVENT_LOST: The token was read too late: &iommu_owner_event.lost
  *	events that were to be read now are missing.
@@ -524,6 +718,16 @@ struct iommu_owner_use {
  *	or /dev/mem, or in a mapping that it had made before.
  * @IOMMU_OWNER_EVENT_DEVICE_REMOVED: A device has left a group. If it was the
  *	last one, the end of the ownership follows.
+ * @IOMMU_OWNER_EVENT_PASID_ALLOCATED: A PASID was allocated.
+ * @IOMMU_OWNER_EVENT_PASID_BOUND: A device may load a PASID.
+ * @IOMMU_OWNER_EVENT_PASID_UNBOUND: A device may not load a PASID any more, and does
+ *	no DMA with it.
+ * @IOMMU_OWNER_EVENT_PASID_FREE_PENDING: A PASID is being freed, and is reclaimed when
+ *	no device and nothing else in the kernel refers to it any more.
+ * @IOMMU_OWNER_EVENT_PASID_FREED: A PASID has been reclaimed.
+ * @IOMMU_OWNER_EVENT_PASID_DENIED: The user of a device of the owner had it load a
+ *	PASID that it may not load, and was refused. At most ten in 5 s for each open
+ *	device.
  */
 enum iommu_owner_event_type {
 	IOMMU_OWNER_EVENT_LOST,
@@ -535,6 +739,12 @@ enum iommu_owner_event_type {
 	IOMMU_OWNER_EVENT_DEVICE_ADDED,
 	IOMMU_OWNER_EVENT_ACCESS_REFUSED,
 	IOMMU_OWNER_EVENT_DEVICE_REMOVED,
+	IOMMU_OWNER_EVENT_PASID_ALLOCATED,
+	IOMMU_OWNER_EVENT_PASID_BOUND,
+	IOMMU_OWNER_EVENT_PASID_UNBOUND,
+	IOMMU_OWNER_EVENT_PASID_FREE_PENDING,
+	IOMMU_OWNER_EVENT_PASID_FREED,
+	IOMMU_OWNER_EVENT_PASID_DENIED,
 };
 
 /**
@@ -559,8 +769,10 @@ enum iommu_owner_event_type {
  *	access path: the name of the file in sysfs, "config write", "procfs write",
  *	"procfs mmap", "procfs ioctl", "pciconfig_write", "/dev/mem", "/dev/mem
  *	mmap", or "fault" for a mapping that was there before. There may be others
- * @device: Name of the device, if one was added or removed, or a driver or an
- *	access was refused
+ * @device: Name of the device, if one was added or removed, a driver or an access
+ *	was refused, or it may or may not load a PASID
+ * @pasid: The PASID, if the event is about one
+ * @__reserved32: 0
  * @__reserved: 0
  *
  * Needs INSPECT. read() gives as many whole records as there are and fit. It
@@ -584,7 +796,9 @@ struct iommu_owner_event {
 	__u8 comm[IOMMU_OWNER_COMM_LEN];
 	__u8 driver[IOMMU_OWNER_DRIVER_LEN];
 	__u8 device[IOMMU_OWNER_DEVICE_LEN];
-	__aligned_u64 __reserved[3];
+	__u32 pasid;
+	__u32 __reserved32;
+	__aligned_u64 __reserved[2];
 };
 
 #endif /* _UAPI_LINUX_IOMMU_OWNER_H */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Check the model of the ownership of IOMMU groups with spin.
+"""Check the models of the ownership of IOMMU groups, and of shared PASIDs, with spin.
 
 usage: check [--keep DIR] [--update] [NAME...]
 
@@ -38,6 +38,8 @@ CLEAN = {
     'returns': ('PROGRESS', 'returns'),
     'clean': ('PROGRESS', 'clean'),
     'today': ('TODAY', ''),
+    'pasid': ('PASID', ''),
+    'pasid-returns': ('PASID', 'returns'),
 }
 # The same, and a word of the error that must be found
 P1, P4, P6 = 'users', 'domain', 'clean'
@@ -68,6 +70,18 @@ BROKEN = {
     'mut-unwatch-first': ('SHARE MUT_UNWATCH_FIRST', '', ''),
     'mut-watch-late': ('PROGRESS MUT_WATCH_LATE', '', ''),
     'mut-no-work': ('PROGRESS MUT_NO_WORK', 'completes', 'acceptance cycle'),
+    'mut-bit-stays': ('PASID MUT_BIT_STAYS', '', 'allowed'),
+    'mut-attach-stays': ('PASID MUT_ATTACH_STAYS', '', 'attached'),
+    'mut-free-live': ('PASID MUT_FREE_LIVE', '', ''),
+    'mut-link-revoked': ('PASID MUT_LINK_REVOKED', '', ''),
+    'mut-any-device': ('PASID MUT_ANY_DEVICE', '', 'device_owner'),
+    'mut-no-reference': ('PASID MUT_NO_REFERENCE', '', ''),
+    'mut-no-grace': ('PASID MUT_NO_GRACE', '', 'loaded'),
+    'mut-no-unload': ('PASID MUT_NO_UNLOAD', '', 'loaded'),
+    'mut-load-outside': ('PASID MUT_LOAD_OUTSIDE', '', 'loaded'),
+    'mut-attach-blocked': ('PASID MUT_ATTACH_BLOCKED', '', 'attached'),
+    'mut-close-early': ('PASID MUT_CLOSE_EARLY', '', ''),
+    'mut-no-busy': ('PASID MUT_NO_BUSY', '', 'clean'),
 }
 
 
@@ -77,10 +91,14 @@ def command(*cmd, cwd):
     return p.returncode, p.stdout
 
 
+def model(flags):
+    return 'pasid.pml' if 'PASID' in flags.split() else 'owner.pml'
+
+
 def verify(flags, formula, where):
     """Run spin, gcc and the verifier; return what that says."""
     status, text = command('spin', *('-D' + f for f in flags.split()), '-a',
-                           str(HERE / 'owner.pml'), cwd=where)
+                           str(HERE / model(flags)), cwd=where)
     if status or not (where / 'pan.c').exists():
         raise RuntimeError('spin: ' + text)
     # One huge function: to optimise it takes longer than what is gained.

@@ -28,6 +28,7 @@ static struct iommu_device mock_iommu;
 static struct notifier_block mock_nb;
 static atomic_t live_domains;
 static atomic_t freed_in_use;
+static atomic_t wrong_old;
 static atomic_t serial;
 static atomic_t complaints;
 static const char *listen_for;
@@ -58,16 +59,28 @@ static void record(struct mock_device *mdev, char letter)
 		mdev->history[mdev->length++] = letter;
 }
 
+static int attach_error(struct mock_device *mdev, struct mock_domain *mdomain)
+{
+	if (!mdev->fail_count || (mdev->fail_letter != mdomain->letter &&
+				  mdev->fail_letter != MOCK_ANY))
+		return 0;
+	if (mdev->fail_after) {
+		mdev->fail_after--;
+		return 0;
+	}
+	mdev->fail_count--;
+	return mdev->fail_error ?: -EIO;
+}
+
 static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 {
 	struct mock_device *mdev = to_mock_device(dev);
 	struct mock_domain *mdomain = to_mock_domain(domain);
+	int ret;
 
-	if (mdev->fail_count && (mdev->fail_letter == mdomain->letter ||
-				 mdev->fail_letter == MOCK_ANY)) {
-		mdev->fail_count--;
-		return mdev->fail_error ?: -EIO;
-	}
+	ret = attach_error(mdev, mdomain);
+	if (ret)
+		return ret;
 	move_user(&mdev->reach, mdomain);
 	record(mdev, mdomain->letter);
 	/* Let others run while the group is locked */
@@ -79,18 +92,33 @@ static int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 			      ioasid_t pasid, struct iommu_domain *old)
 {
 	struct mock_device *mdev = to_mock_device(dev);
+	struct mock_domain *mdomain = to_mock_domain(domain);
+	int ret;
 
 	if (pasid >= MOCK_PASIDS)
 		return -EINVAL;
-	move_user(&mdev->pasid[pasid], to_mock_domain(domain));
+	if (mdev->pasid[pasid] != (old ? to_mock_domain(old) : NULL))
+		atomic_inc(&wrong_old);
+	ret = attach_error(mdev, mdomain);
+	if (ret)
+		return ret;
+	move_user(&mdev->pasid[pasid], mdomain);
+	mdev->pasid_changes++;
 	return 0;
 }
 
-static void mock_remove_dev_pasid(struct device *dev, ioasid_t pasid,
-				  struct iommu_domain *domain)
+static int mock_block_dev_pasid(struct iommu_domain *domain, struct device *dev,
+				ioasid_t pasid, struct iommu_domain *old)
 {
-	if (pasid < MOCK_PASIDS)
-		move_user(&to_mock_device(dev)->pasid[pasid], NULL);
+	struct mock_device *mdev = to_mock_device(dev);
+
+	if (pasid >= MOCK_PASIDS)
+		return -EINVAL;
+	if (!old || mdev->pasid[pasid] != to_mock_domain(old))
+		atomic_inc(&wrong_old);
+	move_user(&mdev->pasid[pasid], NULL);
+	mdev->pasid_changes++;
+	return 0;
 }
 
 static void mock_domain_free(struct iommu_domain *domain)
@@ -107,6 +135,18 @@ static const struct iommu_domain_ops mock_domain_ops = {
 	.attach_dev = mock_attach_dev,
 	.set_dev_pasid = mock_set_dev_pasid,
 	.free = mock_domain_free,
+};
+
+/* The only domain that can be attached to PASIDs to block them */
+static struct mock_domain mock_blocked = {
+	.domain = {
+		.type = IOMMU_DOMAIN_BLOCKED,
+		.ops = &(const struct iommu_domain_ops) {
+			.attach_dev = mock_attach_dev,
+			.set_dev_pasid = mock_block_dev_pasid,
+		},
+	},
+	.letter = MOCK_BLOCKED,
 };
 
 static struct iommu_domain *domain_new(char letter)
@@ -199,7 +239,7 @@ static void mock_get_resv_regions(struct device *dev, struct list_head *head)
 		list_add_tail(&region->list, head);
 }
 
-static const struct iommu_ops mock_iommu_ops = {
+static struct iommu_ops mock_iommu_ops = {
 	.domain_alloc = mock_domain_alloc,
 	.domain_alloc_paging = mock_domain_alloc_paging,
 	.def_domain_type = mock_def_domain_type,
@@ -208,7 +248,6 @@ static const struct iommu_ops mock_iommu_ops = {
 	.release_device = mock_release_device,
 	.device_group = mock_device_group,
 	.get_resv_regions = mock_get_resv_regions,
-	.remove_dev_pasid = mock_remove_dev_pasid,
 	.default_domain_ops = &mock_domain_ops,
 	.pgsize_bitmap = PAGE_SIZE,
 	.owner = THIS_MODULE,
@@ -462,9 +501,14 @@ struct mock_device *mock_device(struct kunit *test, struct iommu_group *group)
 	return device_in_group(test, group, 0);
 }
 
+/*
+ * From the first such device to the end of the test, the domain that blocks groups
+ * is not allocated: the one that blocks PASIDs is used.
+ */
 struct mock_device *mock_pasid_device(struct kunit *test,
 				      struct iommu_group *group)
 {
+	mock_iommu_ops.blocked_domain = &mock_blocked.domain;
 	return device_in_group(test, group, ilog2(MOCK_PASIDS));
 }
 
@@ -662,10 +706,24 @@ bool mock_reaches(struct mock_device *mdev, struct iommu_domain *domain)
 	return mdev->reach == to_mock_domain(domain);
 }
 
+bool mock_pasid_reaches(struct mock_device *mdev, ioasid_t pasid,
+			struct iommu_domain *domain)
+{
+	return mdev->pasid[pasid] == to_mock_domain(domain);
+}
+
 /* Let the next @count attaches of a kind of domain to @mdev fail. */
 void mock_fail_attach(struct mock_device *mdev, char letter, unsigned int count)
 {
+	mock_fail_attach_after(mdev, letter, 0, count);
+}
+
+/* The same, but @after of them work before. */
+void mock_fail_attach_after(struct mock_device *mdev, char letter,
+			    unsigned int after, unsigned int count)
+{
 	mdev->fail_letter = letter;
+	mdev->fail_after = after;
 	mdev->fail_count = count;
 }
 
@@ -967,16 +1025,20 @@ void mock_exit(struct kunit *test)
 	}
 	list_for_each_entry(mowner, &mock->owners, list) {
 		KUNIT_EXPECT_TRUE(test, mock_released(mowner));
+		KUNIT_EXPECT_EQ(test, 0, mowner->owner->nr_pasids);
 		iommu_owner_put(mowner->owner);
 	}
 	KUNIT_EXPECT_EQ(test, 0, atomic_xchg(&live_domains, 0));
 	KUNIT_EXPECT_EQ(test, 0, atomic_xchg(&freed_in_use, 0));
+	KUNIT_EXPECT_EQ(test, 0, atomic_xchg(&wrong_old, 0));
+	KUNIT_EXPECT_EQ(test, 0, atomic_xchg(&mock_blocked.users, 0));
+	mock_iommu_ops.blocked_domain = NULL;
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&complaints));
 	if (!mock->tainted)
 		KUNIT_EXPECT_FALSE(test, kernel_tainted());
 }
 
-MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
+MODULE_IMPORT_NS(IOMMUFD_INTERNAL);
 MODULE_DESCRIPTION("KUnit tests for the ownership of IOMMU groups");
 MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
 MODULE_LICENSE("GPL");

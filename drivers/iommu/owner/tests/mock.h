@@ -49,6 +49,7 @@ struct mock_domain;
  * @matched: How often a driver was tried.
  * @reach: The domain that the device reaches.
  * @pasid: The domains that the PASIDs of the device reach.
+ * @pasid_changes: How often one of them was changed.
  * @pasids_left: PASIDs that the core had not detached when the device was released.
  * @history: All domains that have been attached, in order, by letter.
  * @length: Of @history.
@@ -60,6 +61,7 @@ struct mock_domain;
  * @bus_bits: What its interrupts and its bus hold; all there is at first.
  * @bits_asked: How often the core wanted to know.
  * @fail_letter: Attaches of this kind of domain fail with -EIO ...
+ * @fail_after: ... after so many that work ...
  * @fail_count: ... so many times.
  * @fail_error: ... or with this, if it is not 0.
  * @quiesced: How often the device was quiesced, or was not for @quiesce_error.
@@ -78,6 +80,7 @@ struct mock_device {
 	atomic_t matched;
 	struct mock_domain *reach;
 	struct mock_domain *pasid[MOCK_PASIDS];
+	unsigned int pasid_changes;
 	unsigned int pasids_left;
 	char history[MOCK_HISTORY];
 	unsigned int length;
@@ -88,6 +91,7 @@ struct mock_device {
 	u32 bus_bits;
 	unsigned int bits_asked;
 	char fail_letter;
+	unsigned int fail_after;
 	unsigned int fail_count;
 	int fail_error;
 	unsigned int quiesced;
@@ -191,8 +195,12 @@ struct iommu_domain *mock_paging_domain(struct kunit *test,
 char mock_reach(struct mock_device *mdev);
 char mock_pasid_reach(struct mock_device *mdev, ioasid_t pasid);
 bool mock_reaches(struct mock_device *mdev, struct iommu_domain *domain);
+bool mock_pasid_reaches(struct mock_device *mdev, ioasid_t pasid,
+			struct iommu_domain *domain);
 void mock_fail_attach(struct mock_device *mdev, char letter,
 		      unsigned int count);
+void mock_fail_attach_after(struct mock_device *mdev, char letter,
+			    unsigned int after, unsigned int count);
 void mock_fail_alloc(const char *letters);
 void mock_fail_quiesce(struct mock_device *mdev, int error, unsigned int count);
 unsigned int mock_live_domains(void);

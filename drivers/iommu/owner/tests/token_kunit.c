@@ -316,7 +316,7 @@ static void token_dup_never_more(struct kunit *test)
 		stop_using(fd);
 	}
 	KUNIT_EXPECT_EQ(test, -EINVAL, dup(&s, token, 0, &fd));
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, dup(&s, token, few | BIT(7), &fd));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, dup(&s, token, few | BIT(8), &fd));
 	iommu_owner_token_close(token);
 	iommu_owner_token_close(s.token);
 }
@@ -615,7 +615,7 @@ static void token_query(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, query(&s, &q, sizeof(q)));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_VERSION, q.out_version);
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_RIGHTS_ALL, q.out_rights);
-	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_EVENT_DEVICE_REMOVED + 1,
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_EVENT_PASID_DENIED + 1,
 			q.out_event_types);
 	KUNIT_EXPECT_EQ(test, sizeof(struct iommu_owner_release),
 			q.out_command_size);

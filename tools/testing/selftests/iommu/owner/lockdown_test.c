@@ -14,7 +14,9 @@
 
 #include <linux/nvme_ioctl.h>
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
+#include "owner_call.h"
 #include "owner_test.h"
 
 #define PCI		"/sys/bus/pci"
@@ -47,6 +49,9 @@ static const struct column {
 	{ "no-intremap", "isolated-msi", { -EPERM, -EPERM, -EPERM },
 	  .unsafe = true },
 	{ "nosid", "isolated-msi", { -EPERM, -EPERM, -EPERM },
+	  .unsafe = true },
+	{ "amd", "", { 0, 0, 0 } },
+	{ "virtio", "isolated-msi snoop", { -EPERM, -EPERM, -EPERM },
 	  .unsafe = true },
 };
 
@@ -293,6 +298,60 @@ TEST_F(lockdown, vfio_beside_a_driver)
 		vfio_close(&self->vfio);
 	}
 	driver_clear(&edu);
+}
+
+#define LATE_DEVICE \
+	"'driver':'virtio-rng-pci','id':'late0','bus':'bridge0','addr':'3.0'," \
+	"'iommu_platform':false"
+
+static bool appears(struct pdev *pdev)
+{
+	__u64 end = now_ms() + WAIT_MS;
+
+	while (!exists(PCI "/devices/%s", pdev->bdf)) {
+		if (now_ms() > end)
+			return false;
+		nap(20);
+	}
+	/* Waits for a hot-plug that goes on */
+	if (put("1", PCI "/rescan"))
+		return false;
+	pdev->group = dev_group(pdev->bdf);
+	return true;
+}
+
+/* What joins the group and passes the IOMMU gets no user: it has joined blocked */
+TEST_F(lockdown, late_device)
+{
+	int alone = self->column->unsafe && variant->level > NONE ? -EPERM : 0;
+	struct pdev edu, nic, late;
+	int device;
+
+	if (!monitor_there())
+		SKIP(return, NO_MONITOR);
+	if (!find_shared(&edu, &nic) || !dev_is_below(edu.bdf, PCI_BRIDGE))
+		SKIP(return, "no group behind the bridge");
+	driver_clear(&nic);
+	ASSERT_EQ(0, driver_bind(&edu, USER_DRIVER));
+	ASSERT_EQ(alone, vfio_start(&self->vfio, PATH_CONTAINER, &edu));
+	if (alone) {
+		driver_clear(&edu);
+		return;
+	}
+	snprintf(late.bdf, sizeof(late.bdf), "%.8s03.0", edu.bdf);
+	ASSERT_EQ(0, monitor_ask("device_add", LATE_DEVICE));
+	ASSERT_TRUE(appears(&late));
+	EXPECT_EQ(edu.group, late.group);
+	EXPECT_EQ(0, driver_bind(&late, USER_DRIVER));
+	device = call(self->vfio.group, VFIO_GROUP_GET_DEVICE_FD, late.bdf);
+	EXPECT_EQ(variant->level > NONE ? -EBUSY : 0, device < 0 ? device : 0);
+	if (device >= 0)
+		close(device);
+	vfio_close(&self->vfio);
+	driver_clear(&late);
+	driver_clear(&edu);
+	EXPECT_EQ(0, monitor_ask("device_del", "'id':'late0'"));
+	EXPECT_TRUE(monitor_gone("late0"));
 }
 
 /* The bits that a group is missing; SKIP if the kernel has no report */

@@ -17,8 +17,9 @@
 #define TOKEN_DEVICE	"/dev/iommu-owner"
 #define NO_TOKENS	"no " TOKEN_DEVICE
 /* Those that IOMMU_OWNER_CREATE and IOMMU_OWNER_GET_TOKEN can give */
-#define ALL_RIGHTS	((IOMMU_OWNER_RIGHT_GRANT << 1) - 1)
-#define FILE_RIGHTS	(ALL_RIGHTS & ~IOMMU_OWNER_RIGHT_TAKE)
+#define ALL_RIGHTS	((IOMMU_OWNER_RIGHT_PASID << 1) - 1)
+#define FILE_RIGHTS	(ALL_RIGHTS & ~(IOMMU_OWNER_RIGHT_TAKE | \
+					IOMMU_OWNER_RIGHT_PASID))
 
 /* A name that is too long is the kernel's to refuse */
 static inline int token_create(const char *name, __u32 rights)

@@ -75,6 +75,7 @@ OFFSET_IS(iommu_owner_event, pid, 52);
 OFFSET_IS(iommu_owner_event, comm, 56);
 OFFSET_IS(iommu_owner_event, driver, 72);
 OFFSET_IS(iommu_owner_event, device, 104);
+OFFSET_IS(iommu_owner_event, pasid, 168);
 
 static int create(__u32 rights)
 {
@@ -213,6 +214,18 @@ static const struct {
 	  IOMMU_OWNER_RIGHT_REVOKE },
 	{ IOMMU_OWNER_USE, sizeof(struct iommu_owner_use),
 	  IOMMU_OWNER_RIGHT_CLAIM },
+	{ IOMMU_OWNER_PASID_ALLOC, sizeof(struct iommu_owner_pasid_alloc),
+	  IOMMU_OWNER_RIGHT_PASID },
+	{ IOMMU_OWNER_PASID_FREE, sizeof(struct iommu_owner_pasid_free),
+	  IOMMU_OWNER_RIGHT_PASID },
+	{ IOMMU_OWNER_PASID_LIST, sizeof(struct iommu_owner_pasid_list),
+	  IOMMU_OWNER_RIGHT_PASID },
+	{ IOMMU_OWNER_PASID_MAP, sizeof(struct iommu_owner_pasid_map),
+	  IOMMU_OWNER_RIGHT_PASID },
+	{ IOMMU_OWNER_PASID_PERMIT, sizeof(struct iommu_owner_pasid_permit),
+	  IOMMU_OWNER_RIGHT_PASID },
+	{ IOMMU_OWNER_PASID_DENY, sizeof(struct iommu_owner_pasid_deny),
+	  IOMMU_OWNER_RIGHT_PASID },
 };
 
 TEST_F(token, query)
