@@ -3,8 +3,10 @@
 #ifndef __IOMMU_OWNER_TOKEN_H
 #define __IOMMU_OWNER_TOKEN_H
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +22,12 @@
 #define ALL_RIGHTS	((IOMMU_OWNER_RIGHT_PASID << 1) - 1)
 #define FILE_RIGHTS	(ALL_RIGHTS & ~(IOMMU_OWNER_RIGHT_TAKE | \
 					IOMMU_OWNER_RIGHT_PASID))
+
+/* The structures are the same for 32-bit and 64-bit callers */
+#define SIZE_IS(_type, _size) \
+	static_assert(sizeof(struct _type) == (_size), #_type)
+#define OFFSET_IS(_type, _member, _offset) \
+	static_assert(offsetof(struct _type, _member) == (_offset), #_member)
 
 /* A name that is too long is the kernel's to refuse */
 static inline int token_create(const char *name, __u32 rights)

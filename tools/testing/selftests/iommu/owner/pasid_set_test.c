@@ -34,11 +34,6 @@
 #define FIRST		0xf2000
 #define LAST		(FIRST + 15)
 
-#define SIZE_IS(_type, _size) \
-	static_assert(sizeof(struct _type) == (_size), #_type)
-#define OFFSET_IS(_type, _member, _offset) \
-	static_assert(offsetof(struct _type, _member) == (_offset), #_member)
-
 SIZE_IS(iommu_owner_pasid_alloc, 24);
 OFFSET_IS(iommu_owner_pasid_alloc, min, 8);
 OFFSET_IS(iommu_owner_pasid_alloc, out_pasid, 16);

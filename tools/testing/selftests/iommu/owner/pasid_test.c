@@ -578,20 +578,10 @@ TEST_F(mock, failed_replace_keeps_reserved_regions)
 
 /* Each allocation of an operation fails once: then nothing has changed. */
 
-static int put_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = fd >= 0 && write(fd, text, strlen(text)) >= 0 ? 0 : -errno;
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 static bool faults_there(void)
 {
-	put_text(FAILSLAB "/verbose", "0");
-	return !put_text(FAILSLAB "/ignore-gfp-wait", "N");
+	put("0", FAILSLAB "/verbose");
+	return !put("N", FAILSLAB "/ignore-gfp-wait");
 }
 
 static void set_nth(int nth, unsigned int n)

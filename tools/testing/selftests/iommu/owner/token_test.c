@@ -17,12 +17,6 @@
 #define RECORD		sizeof(struct iommu_owner_event)
 #define NOBODY		65534
 
-/* The structures are the same for 32-bit and 64-bit callers */
-#define SIZE_IS(_type, _size) \
-	static_assert(sizeof(struct _type) == (_size), #_type)
-#define OFFSET_IS(_type, _member, _offset) \
-	static_assert(offsetof(struct _type, _member) == (_offset), #_member)
-
 SIZE_IS(iommu_owner_query, 40);
 OFFSET_IS(iommu_owner_query, command, 8);
 OFFSET_IS(iommu_owner_query, out_features, 16);
