@@ -14,7 +14,9 @@ MODEL = "tools/iommu/owner-model"
 PAGE = "Documentation/driver-api/iommu-owner-states.rst"
 ROWS = ("KERNEL USER claim", "KERNEL RESERVED reserve", "USER RESERVED release",
         "RESERVED USER claim", "USER ENDING end", "RESERVED ENDING end", "ENDING KERNEL return",
-        "ENDING QUARANTINE fail", "QUARANTINE KERNEL clear", "KERNEL QUARANTINE undo")
+        "ENDING QUARANTINE fail", "QUARANTINE KERNEL clear", "KERNEL QUARANTINE undo",
+        "KERNEL BLOCKED block", "BLOCKED KERNEL trust", "BLOCKED USER claim",
+        "BLOCKED RESERVED reserve", "BLOCKED QUARANTINE undo")
 
 
 def table(rows):

@@ -33,9 +33,20 @@ static bool claim_is_private(struct iommu_group *group)
 		!xa_empty(&group->pasid_array));
 }
 
+/* DMA may be blocked as long as there is no driver. */
+static int claim_attach_default(struct iommu_group *group)
+{
+	if (likely(group->domain != group->blocking_domain) ||
+	    iommu_owner_dma_blocked(group))
+		return 0;
+	return __iommu_group_set_domain_internal(group, group->default_domain,
+						 0);
+}
+
 static int claim_by_driver(struct iommu_group *group, struct device *dev)
 {
 	struct group_device *gdev;
+	int ret;
 
 	lockdep_assert_held(&group->mutex);
 
@@ -45,13 +56,20 @@ static int claim_by_driver(struct iommu_group *group, struct device *dev)
 		return -EPROBE_DEFER;
 
 	gdev->refused = true;
-	if (iommu_owner_dma_blocked(group) || claim_is_private(group)) {
+	if (iommu_owner_excludes_drivers(group) || claim_is_private(group)) {
 		iommu_owner_report_refused_probe(group, dev);
-		return -EBUSY;
+		return group->ownership.state == IOMMU_OWNER_STATE_BLOCKED ?
+			-EPERM : -EBUSY;
 	}
-	if (!iommu_owner_may_probe(group, gdev))
-		return -EBUSY;
+	ret = iommu_owner_may_probe(group, gdev);
+	if (ret)
+		return ret;
 	gdev->driver = dev->driver;
+	ret = claim_attach_default(group);
+	if (ret) {
+		gdev->driver = NULL;
+		return ret;
+	}
 	gdev->refused = false;
 	iommu_owner_changed(group);
 	return 0;
@@ -69,7 +87,9 @@ static int claim_by_driver(struct iommu_group *group, struct device *dev)
  * Return: 0 if the driver may be probed; -EBUSY if the group has an owner, is
  * in quarantine, or another driver of it has attached a domain or a PASID, or
  * a lease requires what the group is missing with @dev or with a driver, or @dev
- * has not been reset since user space had it and the kernel is locked down;
+ * has not been reset since user space had it and the kernel is locked down; -EPERM if
+ * a device of the group is not trusted; the error of the IOMMU driver that could not
+ * attach the default domain;
  * -EPROBE_DEFER if the group is not set up yet, or there is no memory for it.
  */
 int iommu_device_use_default_domain(struct device *dev)
@@ -176,6 +196,9 @@ static int claim_first(struct iommu_group *group, struct iommu_owner *owner,
 	if (iommu_owner_conflicts(group, lender))
 		return -EBUSY;
 
+	ret = iommu_owner_may_own(group, owner->name);
+	if (ret)
+		return ret;
 	ret = claim ? iommu_owner_may_acquire(group, owner) : 0;
 	if (ret)
 		return ret;
@@ -293,10 +316,10 @@ static int claim_group(struct iommu_owner *owner, struct iommu_group *group,
  * the devices of @group.
  * Return: 0; -EBUSY if a driver or another owner has the group, or it is in
  * quarantine, or the last ownership has not ended yet; -ESTALE if @owner has
- * been revoked; -EPERM if the kernel is locked down and the group is not
- * isolated, see iommu_owner_isolation_lease(); -ENODEV if it has no device or is
- * not set up yet; -ENOMEM; or the error of the IOMMU driver that could not block
- * DMA.
+ * been revoked; -EPERM if a device of the group is not trusted, or the kernel is locked
+ * down and the group is not isolated, see iommu_owner_isolation_lease(); -ENODEV if it
+ * has no device or is not set up yet; -ENOMEM; or the error of the IOMMU driver that
+ * could not block DMA.
  */
 int iommu_owner_claim_group(struct iommu_owner *owner,
 			    struct iommu_group *group)
@@ -508,12 +531,14 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_owner_unreserve_group);
  * like that of a claim: a caller that asks first does not claim then.
  *
  * Context: May sleep. Takes the mutex of @group.
- * Return: true if no driver, no other owner and no quarantine conflicts.
+ * Return: true if no driver, no other owner and no quarantine conflicts, and the
+ * devices are trusted.
  */
 bool iommu_owner_group_viable(struct iommu_group *group,
 			      struct iommu_owner *owner)
 {
 	const struct iommu_ownership *own = &group->ownership;
+	const char *who = owner ? owner->name : "user";
 	bool viable;
 
 	iommu_owner_lock(group);
@@ -523,8 +548,9 @@ bool iommu_owner_group_viable(struct iommu_group *group,
 	else
 		viable = !iommu_owner_group_busy(group);
 	if (!viable)
-		iommu_owner_report_refused_claim(group,
-						 owner ? owner->name : "user");
+		iommu_owner_report_refused_claim(group, who);
+	else if (own->state == IOMMU_OWNER_STATE_BLOCKED)
+		viable = !iommu_owner_may_own(group, who);
 	iommu_owner_unlock(group);
 	return viable;
 }

@@ -44,7 +44,7 @@ enum iommu_owner_quarantine {
 
 /**
  * struct iommu_ownership - The ownership of a group
- * @state: KERNEL, USER, RESERVED, ENDING or QUARANTINE, changed by
+ * @state: KERNEL, USER, RESERVED, ENDING, QUARANTINE or BLOCKED, changed by
  *	iommu_owner_set_state() only. PRIVATE is never stored: it is KERNEL with
  *	a domain that a driver has attached.
  * @reported: The state that was reported last, PRIVATE included.
@@ -155,6 +155,18 @@ bool iommu_owner_lease_refuses_type(struct iommu_group *group,
 bool iommu_owner_lease_blocks(struct iommu_group *group,
 			      struct group_device *gdev,
 			      const struct iommu_domain *domain);
+
+/* trust.c */
+void iommu_owner_init_trust(struct device *dev);
+bool iommu_owner_needs_translation(struct device *dev);
+bool iommu_owner_trust_blocks(struct iommu_group *group,
+			      struct group_device *gdev,
+			      const struct iommu_domain *domain);
+bool iommu_owner_trust_refuses_type(struct iommu_group *group,
+				    unsigned int type);
+bool iommu_owner_trust_refuses_pasid(struct iommu_group *group);
+void iommu_owner_update_trust(struct iommu_group *group);
+extern const struct attribute_group iommu_owner_trust_attr_group;
 
 /* sysfs.c */
 extern const struct attribute_group iommu_owner_attr_group;

@@ -404,7 +404,7 @@ static void lease_state(struct iommu_group *group, enum iommu_owner_state old)
 {
 	struct group_device *gdev;
 
-	if (old != IOMMU_OWNER_STATE_KERNEL)
+	if (old != IOMMU_OWNER_STATE_KERNEL && old != IOMMU_OWNER_STATE_BLOCKED)
 		return;
 	for_each_group_device(group, gdev)
 		if (gdev->armed && !gdev->missing &&
@@ -468,7 +468,7 @@ void iommu_owner_isolation_put(struct iommu_owner_lease *lease)
 	lease_changed(group);
 	iommu_owner_retry(group, NULL);
 	lease_restore_default(group);
-	if (!iommu_owner_dma_blocked(group))
+	if (!iommu_owner_excludes_drivers(group))
 		iommu_owner_returned(group);
 	iommu_owner_unlock(group);
 	lease->group = NULL;
@@ -516,20 +516,22 @@ static bool lease_is_armed(struct iommu_group *group, struct group_device *gdev)
 }
 
 /* May a driver that uses the DMA API be probed on @gdev? A refusal is logged. */
-static bool lease_may_probe(struct iommu_group *group,
-			    struct group_device *gdev)
+static int lease_may_probe(struct iommu_group *group,
+			   struct group_device *gdev)
 {
 	if (lease_is_armed(group, gdev))
-		return false;
+		return -EBUSY;
 	if (likely(!group->ownership.required && !gdev->missing))
-		return true;
+		return 0;
 	if (iommu_owner_lease_refuses(group, gdev->missing |
 				      IOMMU_OWNER_ISO_NO_SIBLING,
 				      "the probe of a driver"))
-		return false;
+		return -EBUSY;
 	/* What a lease has kept waiting would not come back for this driver */
-	return group->domain == group->default_domain ||
-	       !lease_refuses_default(group);
+	if (group->domain != group->default_domain &&
+	    lease_refuses_default(group))
+		return -EBUSY;
+	return 0;
 }
 
 /*

@@ -93,6 +93,8 @@ struct iommu_owner {
  * @wake: A claim starts. What the operations below read from devices must answer
  *	until @sleep, which gets the list that this fills. Without a mutex.
  * @sleep: The claim is over. Without a mutex.
+ * @may_own: May anybody own the group, @who for example? An error refuses the claim or
+ *	the reservation, and is logged.
  * @may_acquire: May an owner claim a group that is the kernel's? DMA is not blocked
  *	yet; an error refuses the claim.
  * @acquired: The owner has claimed it, DMA is blocked. An error undoes the claim.
@@ -103,7 +105,9 @@ struct iommu_owner {
  *	goes into quarantine.
  * @returned: The default domain has returned, or nothing prevents drivers from
  *	being probed any more.
- * @may_probe: May a driver that uses the DMA API be probed on a device?
+ * @may_probe: May a driver that uses the DMA API be probed on a device? An error
+ *	refuses it, and is logged.
+ * @blocks: Is DMA to be blocked although the group has no owner?
  * @joining: A device joins; it has no domain yet.
  * @joined: It has one.
  * @left: A device has left.
@@ -133,14 +137,15 @@ struct iommu_owner_concept {
 	void (*init)(struct iommu_group *group);
 	void (*wake)(struct iommu_group *group, struct list_head *awake);
 	void (*sleep)(struct list_head *awake);
+	int (*may_own)(struct iommu_group *group, const char *who);
 	int (*may_acquire)(struct iommu_group *group, struct iommu_owner *owner);
 	int (*acquired)(struct iommu_group *group, struct iommu_owner *owner);
 	int (*use)(struct iommu_group *group, struct iommu_owner *owner);
 	void (*ended)(struct iommu_group *group);
 	enum iommu_owner_quarantine (*may_return)(struct iommu_group *group);
 	void (*returned)(struct iommu_group *group);
-	bool (*may_probe)(struct iommu_group *group,
-			  struct group_device *gdev);
+	int (*may_probe)(struct iommu_group *group, struct group_device *gdev);
+	bool (*blocks)(struct iommu_group *group);
 	void (*joining)(struct iommu_group *group, struct group_device *gdev);
 	void (*joined)(struct iommu_group *group, struct device *dev);
 	void (*left)(struct iommu_group *group, struct device *dev);
@@ -169,6 +174,9 @@ struct iommu_owner_concept {
 struct iommu_group *iommu_owner_next_group(struct iommu_owner *owner,
 					   int after);
 
+/* reprobe.c */
+void iommu_owner_reprobe(struct iommu_group *group);
+
 /* device_pasid.c */
 int iommu_owner_count_pasid(struct iommu_owner *owner);
 void iommu_owner_uncount_pasid(struct iommu_owner *owner);
@@ -181,14 +189,17 @@ void iommu_owner_add_concept(const struct iommu_owner_concept *concept);
 /* These two without the mutex */
 void iommu_owner_wake(struct iommu_group *group, struct list_head *awake);
 void iommu_owner_sleep(struct list_head *awake);
+int iommu_owner_may_own(struct iommu_group *group, const char *who);
 int iommu_owner_may_acquire(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_acquired(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner);
 void iommu_owner_ended(struct iommu_group *group);
 enum iommu_owner_quarantine iommu_owner_may_return(struct iommu_group *group);
 void iommu_owner_returned(struct iommu_group *group);
-bool iommu_owner_may_probe(struct iommu_group *group,
-			   struct group_device *gdev);
+int iommu_owner_may_probe(struct iommu_group *group, struct group_device *gdev);
+struct iommu_domain *iommu_owner_kernel_domain(struct iommu_group *group);
+bool iommu_owner_excludes_drivers(struct iommu_group *group);
+void iommu_owner_report_change(struct iommu_group *group);
 void iommu_owner_left(struct iommu_group *group, struct device *dev);
 /*
  * Send the tokens of @owner an event. @group may be NULL. @dev is the device that

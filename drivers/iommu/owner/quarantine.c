@@ -97,6 +97,13 @@ static enum iommu_owner_quarantine quarantine_may_return(struct iommu_group *gro
 	return reason;
 }
 
+static int quarantine_set_domain(struct iommu_group *group)
+{
+	struct iommu_domain *domain = iommu_owner_kernel_domain(group);
+
+	return __iommu_group_set_domain_internal(group, domain, 0);
+}
+
 /* Return what keeps @group in quarantine. */
 static enum iommu_owner_quarantine
 quarantine_attach_default(struct iommu_group *group)
@@ -111,8 +118,7 @@ quarantine_attach_default(struct iommu_group *group)
 	reason = quarantine_may_return(group);
 	if (reason)
 		return reason;
-	ret = __iommu_group_set_domain_internal(group, group->default_domain,
-						0);
+	ret = quarantine_set_domain(group);
 	if (ret == -ENOMEM)
 		return IOMMU_OWNER_QUARANTINE_MEMORY;
 	return ret ? IOMMU_OWNER_QUARANTINE_DOMAIN :
@@ -339,9 +345,7 @@ static int quarantine_clear(struct iommu_group *group)
 		return -EBUSY;
 	ret = quarantine_errno(quarantine_may_return(group));
 	if (!ret)
-		ret = __iommu_group_set_domain_internal(group,
-							group->default_domain,
-							0);
+		ret = quarantine_set_domain(group);
 	if (ret)
 		return ret;
 	while ((gdev = quarantine_used_device(group)))

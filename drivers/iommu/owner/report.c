@@ -24,6 +24,7 @@ static const char * const state_names[] = {
 	[IOMMU_OWNER_STATE_RESERVED]		= "reserved",
 	[IOMMU_OWNER_STATE_ENDING]		= "ending",
 	[IOMMU_OWNER_STATE_QUARANTINE]	= "quarantine",
+	[IOMMU_OWNER_STATE_BLOCKED]		= "blocked",
 };
 
 /**
@@ -110,6 +111,8 @@ void iommu_owner_describe(struct iommu_group *group, char *buf, size_t size)
 	if (own->state == IOMMU_OWNER_STATE_QUARANTINE)
 		snprintf(buf, size, "is in quarantine: %s",
 			 quarantine_names[own->quarantine]);
+	else if (own->state == IOMMU_OWNER_STATE_BLOCKED)
+		snprintf(buf, size, "is blocked, see owner/trust");
 	else
 		snprintf(buf, size, "has %s owner %s (%s, pid %d)",
 			 iommu_owner_state_name(iommu_owner_group_state(group)),

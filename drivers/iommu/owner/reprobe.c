@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Probe drivers again on the devices that were refused one while their group had
- * an owner. Off unless the administrator asks for it: the tools that unbind a
- * device from VFIO bind the next driver themselves.
+ * an owner, or was not trusted. The former is off unless the administrator asks for
+ * it: the tools that unbind a device from VFIO bind the next driver themselves.
  */
 #include <linux/cleanup.h>
 #include <linux/device.h>
@@ -55,10 +55,10 @@ static unsigned int reprobe_count(struct iommu_group *group)
 }
 
 /*
- * A device that is refused again, because the first driver has attached a domain
- * of its own, waits for the next end.
+ * Probe drivers again that @group has refused. A device that is refused again, because
+ * the first driver has attached a domain of its own, waits for the next end.
  */
-static void reprobe_returned(struct iommu_group *group)
+void iommu_owner_reprobe(struct iommu_group *group)
 {
 	struct group_device *gdev;
 	struct reprobe *job;
@@ -66,7 +66,7 @@ static void reprobe_returned(struct iommu_group *group)
 
 	lockdep_assert_held(&group->mutex);
 
-	count = READ_ONCE(reprobe) ? reprobe_count(group) : 0;
+	count = reprobe_count(group);
 	if (!count)
 		return;
 	job = kzalloc(struct_size(job, devs, count), GFP_KERNEL);
@@ -82,6 +82,12 @@ static void reprobe_returned(struct iommu_group *group)
 		job->devs[count++] = get_device(gdev->dev);
 	}
 	queue_work(system_unbound_wq, &job->work);
+}
+
+static void reprobe_returned(struct iommu_group *group)
+{
+	if (READ_ONCE(reprobe))
+		iommu_owner_reprobe(group);
 }
 
 static const struct iommu_owner_concept reprobe_concept = {

@@ -10,6 +10,8 @@
  *	RESERVED	an owner without claims; DMA is blocked
  *	ENDING		an owner whose ownership ends; DMA is blocked
  *	QUARANTINE	no owner; DMA is blocked and no driver may bind
+ *	BLOCKED		no owner; a device is not trusted, DMA is blocked and no
+ *			driver may use the DMA API
  *
  * Reports show KERNEL as PRIVATE while a driver has attached a domain of its own.
  *
@@ -36,7 +38,7 @@
 
 #include "owner.h"
 
-#define NR_STATES	(IOMMU_OWNER_STATE_QUARANTINE + 1)
+#define NR_STATES	(IOMMU_OWNER_STATE_BLOCKED + 1)
 
 /* The legal transitions, by the event that causes them */
 static const char * const transitions[NR_STATES][NR_STATES] = {
@@ -50,6 +52,11 @@ static const char * const transitions[NR_STATES][NR_STATES] = {
 	[IOMMU_OWNER_STATE_ENDING][IOMMU_OWNER_STATE_KERNEL] = "return",
 	[IOMMU_OWNER_STATE_ENDING][IOMMU_OWNER_STATE_QUARANTINE] = "fail",
 	[IOMMU_OWNER_STATE_QUARANTINE][IOMMU_OWNER_STATE_KERNEL] = "clear",
+	[IOMMU_OWNER_STATE_KERNEL][IOMMU_OWNER_STATE_BLOCKED] = "block",
+	[IOMMU_OWNER_STATE_BLOCKED][IOMMU_OWNER_STATE_KERNEL] = "trust",
+	[IOMMU_OWNER_STATE_BLOCKED][IOMMU_OWNER_STATE_USER] = "claim",
+	[IOMMU_OWNER_STATE_BLOCKED][IOMMU_OWNER_STATE_RESERVED] = "reserve",
+	[IOMMU_OWNER_STATE_BLOCKED][IOMMU_OWNER_STATE_QUARANTINE] = "undo",
 };
 
 #define MAX_CONCEPTS	8
@@ -110,6 +117,19 @@ void iommu_owner_sleep(struct list_head *awake)
 		concept->sleep(awake);
 }
 
+int iommu_owner_may_own(struct iommu_group *group, const char *who)
+{
+	const struct iommu_owner_concept *concept;
+	int ret;
+
+	for_each_concept(concept, may_own) {
+		ret = concept->may_own(group, who);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 int iommu_owner_may_acquire(struct iommu_group *group, struct iommu_owner *owner)
 {
 	const struct iommu_owner_concept *concept;
@@ -149,14 +169,37 @@ int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner)
 	return 0;
 }
 
-bool iommu_owner_may_probe(struct iommu_group *group, struct group_device *gdev)
+int iommu_owner_may_probe(struct iommu_group *group, struct group_device *gdev)
+{
+	const struct iommu_owner_concept *concept;
+	int ret;
+
+	for_each_concept(concept, may_probe) {
+		ret = concept->may_probe(group, gdev);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Is DMA blocked although @group has no owner? */
+static bool state_is_blocked(struct iommu_group *group)
 {
 	const struct iommu_owner_concept *concept;
 
-	for_each_concept(concept, may_probe)
-		if (!concept->may_probe(group, gdev))
-			return false;
-	return true;
+	for_each_concept(concept, blocks)
+		if (concept->blocks(group))
+			return true;
+	return false;
+}
+
+/* The domain that @group has when it has no owner */
+struct iommu_domain *iommu_owner_kernel_domain(struct iommu_group *group)
+{
+	lockdep_assert_held(&group->mutex);
+
+	return state_is_blocked(group) ? group->blocking_domain :
+					 group->default_domain;
 }
 
 enum iommu_owner_quarantine iommu_owner_may_return(struct iommu_group *group)
@@ -374,6 +417,16 @@ static void state_unlock_and_unmap(struct iommu_group *group)
 	own->unmapping--;
 }
 
+/* Something has changed that uevents announce. */
+void iommu_owner_report_change(struct iommu_group *group)
+{
+	const struct iommu_owner_concept *concept;
+
+	iommu_owner_changed(group);
+	for_each_concept(concept, report)
+		concept->report(group);
+}
+
 /**
  * iommu_owner_unlock() - Unlock a group and report its state if that is new
  * @group: The group; the caller has a reference.
@@ -387,13 +440,10 @@ void iommu_owner_unlock(struct iommu_group *group)
 {
 	enum iommu_owner_state state = iommu_owner_group_state(group);
 	struct iommu_ownership *own = &group->ownership;
-	const struct iommu_owner_concept *concept;
 
 	if (state != own->reported && state != IOMMU_OWNER_STATE_ENDING) {
 		own->reported = state;
-		iommu_owner_changed(group);
-		for_each_concept(concept, report)
-			concept->report(group);
+		iommu_owner_report_change(group);
 	}
 	if (unlikely(own->unmap))
 		state_unlock_and_unmap(group);
@@ -482,7 +532,7 @@ int iommu_owner_check(struct iommu_group *group, struct iommu_owner *owner)
 	lockdep_assert_held(&group->mutex);
 
 	if (!owner)
-		return iommu_owner_dma_blocked(group) ? -EBUSY : 0;
+		return iommu_owner_excludes_drivers(group) ? -EBUSY : 0;
 	if (!own->owner)
 		return -ESTALE;
 	if (own->owner != owner)
@@ -495,7 +545,8 @@ bool iommu_owner_conflicts(struct iommu_group *group, struct device *lender)
 {
 	lockdep_assert_held(&group->mutex);
 
-	return iommu_owner_dma_blocked(group) ||
+	return (iommu_owner_excludes_drivers(group) &&
+		group->ownership.state != IOMMU_OWNER_STATE_BLOCKED) ||
 	       iommu_owner_kernel_user(group, lender) ||
 	       !state_is_core_domain(group) || !xa_empty(&group->pasid_array);
 }
@@ -506,12 +557,26 @@ bool iommu_owner_group_busy(struct iommu_group *group)
 	return iommu_owner_conflicts(group, NULL);
 }
 
+/* Does the state of @group keep drivers that use the DMA API from being probed? */
+bool iommu_owner_excludes_drivers(struct iommu_group *group)
+{
+	lockdep_assert_held(&group->mutex);
+
+	return group->ownership.state != IOMMU_OWNER_STATE_KERNEL;
+}
+
 /* Is the blocking domain the one that the core falls back to? */
 bool iommu_owner_dma_blocked(struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 
-	return group->ownership.state != IOMMU_OWNER_STATE_KERNEL;
+	switch (group->ownership.state) {
+	case IOMMU_OWNER_STATE_KERNEL:
+	case IOMMU_OWNER_STATE_BLOCKED:
+		return state_is_blocked(group);
+	default:
+		return true;
+	}
 }
 
 /* @gdev has been added to @group, but has no domain yet. */

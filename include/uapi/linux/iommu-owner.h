@@ -119,6 +119,8 @@ enum {
  * @IOMMU_OWNER_STATE_ENDING: The ownership is being torn down; DMA is blocked.
  * @IOMMU_OWNER_STATE_QUARANTINE: The owner is gone, but the devices are not known to
  *	be quiesced; DMA is blocked and no driver may bind.
+ * @IOMMU_OWNER_STATE_BLOCKED: A device of the group is not trusted with DMA by a
+ *	driver of the kernel: DMA is blocked. See owner/trust in sysfs.
  */
 enum iommu_owner_state {
 	IOMMU_OWNER_STATE_KERNEL,
@@ -127,6 +129,7 @@ enum iommu_owner_state {
 	IOMMU_OWNER_STATE_RESERVED,
 	IOMMU_OWNER_STATE_ENDING,
 	IOMMU_OWNER_STATE_QUARANTINE,
+	IOMMU_OWNER_STATE_BLOCKED,
 };
 
 /**

@@ -8,10 +8,10 @@
  */
 
 /* States of a group, reasons of a quarantine, domains */
-mtype = { KERNEL, USER, RESERVED, ENDING, QUARANTINE };
+mtype = { KERNEL, USER, RESERVED, ENDING, QUARANTINE, BLOCKED };
 /* RETRIED: a device lock is taken, a device does not answer, no memory */
 mtype = { NO_REASON, ACCESS, RETRIED, FINAL };
-mtype = { DEFAULT, BLOCKED, DOMAIN_A, DOMAIN_B, NO_DOMAIN };
+mtype = { DEFAULT, BLOCKING, DOMAIN_A, DOMAIN_B, NO_DOMAIN };
 /* How far the end of an ownership is; only the properties look at it */
 mtype = { NOT_ENDING, DMA_BLOCKED, CPU_SHUT, DEVICE_SHUT, QUIESCED };
 
@@ -40,6 +40,9 @@ typedef device_t {
 	bit refuses;		/* cannot be attached to a user's domain */
 	mtype domain = DEFAULT;
 	byte armed = NOBODY;	/* who has programmed it; nobody once reset */
+#ifdef TRUST
+	byte trust;		/* FULLY, RESTRICTED, KEPT or NOT_AT_ALL */
+#endif
 };
 
 typedef owner_t {
@@ -75,12 +78,20 @@ owner_t owner[2];
 #define transition(g, from, to, event) \
 	assert(group[g].state == from); group[g].state = to
 
+#ifdef TRUST
+#include "trust.pml"
+#else
+#define DISTRUSTED(d, x)	false
+#define attach_core(g)		attach(g, DEFAULT)
+#define update_trust(g)		skip
+#endif
+
 inline attach_one(d, g, x)
 {
 	if
-	:: IN(d, g) && device[d].refuses && x != DEFAULT ->
-		device[d].domain = BLOCKED
-	:: IN(d, g) && !(device[d].refuses && x != DEFAULT) ->
+	:: IN(d, g) && ((device[d].refuses && x != DEFAULT) || DISTRUSTED(d, x)) ->
+		device[d].domain = BLOCKING
+	:: IN(d, g) && !(device[d].refuses && x != DEFAULT) && !DISTRUSTED(d, x) ->
 		device[d].domain = x
 	:: else
 	fi
@@ -105,7 +116,7 @@ inline reset_group(g)
 
 inline acquire(g, o)
 {
-	attach(g, BLOCKED);
+	attach(g, BLOCKING);
 	group[g].owner = o;
 	group[g].step = NOT_ENDING
 }
@@ -141,10 +152,22 @@ inline claim(g, o, ok)
 		transition(g, KERNEL, USER, claim);
 		group[g].claims = 1;
 		ok = 1
+#ifdef TRUST
+	:: !REFUSED(o) && FREE_FOR_USERS(g) ->
+		assert(LEVEL(g) == KEPT);
+		acquire(g, o);
+		transition(g, BLOCKED, USER, claim);
+		group[g].claims = 1;
+		ok = 1
+	:: !REFUSED(o) && FREE_FOR_USERS(g) ->
+		/* Refused late, and DMA cannot be blocked */
+		transition(g, BLOCKED, QUARANTINE, undo);
+		group[g].reason = RETRIED
+#endif
 #ifndef PAIR
 	:: !REFUSED(o) && FREE(g) ->
 		/* Refused late, and the default domain fails */
-		attach(g, BLOCKED);
+		attach(g, BLOCKING);
 		transition(g, KERNEL, QUARANTINE, undo);
 		group[g].reason = RETRIED
 #endif
@@ -171,6 +194,13 @@ inline reserve(g, o, ok)
 		transition(g, KERNEL, RESERVED, reserve);
 		group[g].reserved = 1;
 		ok = 1
+#ifdef TRUST
+	:: !REFUSED(o) && FREE_FOR_USERS(g) ->
+		acquire(g, o);
+		transition(g, BLOCKED, RESERVED, reserve);
+		group[g].reserved = 1;
+		ok = 1
+#endif
 	:: !REFUSED(o) && SAME(g, o) && OWNED(g) ->
 		group[g].reserved = 1;
 		ok = 1

@@ -56,7 +56,7 @@ inline block(g, set)
 	group[g].pasid = 0;
 #endif
 #ifndef MUT_BLOCK_LAST
-	attach(g, BLOCKED);
+	attach(g, BLOCKING);
 	group[g].step = DMA_BLOCKED;
 #endif
 	owner[group[g].owner].pending++;
@@ -73,7 +73,7 @@ inline release(g, o, set)
 		:: group[g].claims == 1 && group[g].reserved ->
 			group[g].claims = 0;
 			group[g].pasid = 0;
-			attach(g, BLOCKED);
+			attach(g, BLOCKING);
 			transition(g, USER, RESERVED, release)
 		:: group[g].claims == 1 && !group[g].reserved -> block(g, set)
 		fi
@@ -181,11 +181,12 @@ inline finish(g, set, result)
 				if
 				:: result == NO_REASON ->
 #ifdef MUT_BLOCK_LAST
-					attach(g, BLOCKED);
+					attach(g, BLOCKING);
 #endif
-					attach(g, DEFAULT);
+					attach_core(g);
 					transition(g, ENDING, KERNEL, return);
-					group[g].step = NOT_ENDING
+					group[g].step = NOT_ENDING;
+					update_trust(g)
 #ifndef PAIR
 				:: result == NO_REASON && !EMPTY(g) ->
 					/* The default domain fails */

@@ -13,6 +13,8 @@
  *		open; it may have a kernel driver, or fail to be attached
  * LEAVE	both devices leave and join, and so does the last one; in any
  *		state, also while the end goes on or devices are quiesced
+ * TRUST	a group with two devices that are trusted more or less; one of them
+ *		joins and leaves
  * SHARE	two files on one device, for two owners: a re-open races the end
  *		of the last user; operations that last as long as they like
  * PAIR		two groups of one owner, each with an open device: the passes
@@ -20,7 +22,7 @@
  * TODAY	the code that was replaced: see today.pml and today-user.pml
  *
  * Kept: P1, a group is the kernel's or one owner's. P4, no device reaches
- * memory that its owner did not map. P5, an end happens once, and in order: the
+ * memory that its owner did not map, or that its trust denies it. P5, an end happens once, and in order: the
  * assertions on group_t.step and vfio_t.shuts. P6, when a revoke has returned 0
  * nothing of the old user is left. P1, P4 and P6 are at the end of this file.
  *
@@ -52,6 +54,14 @@
 #define NF		1
 #define GROUP(d)	0
 #define FDEV(f)		0
+#define MAX_CLAIMS	1
+#elif defined(TRUST)
+#define USERS
+#define PLUG
+#define NG		1
+#define ND		2
+#define NF		0
+#define GROUP(d)	0
 #define MAX_CLAIMS	1
 #elif defined(SHARE)
 #define NG		1
@@ -119,7 +129,7 @@ end:	do
 		fi;
 		if
 		:: claim(g, o, ok)
-#ifdef CORE
+#if defined(CORE) || defined(TRUST)
 		:: reserve(g, o, ok)
 		:: skip; unreserve(g, o, set)
 #endif
@@ -236,10 +246,11 @@ end:	do
 			fi;
 			if
 			:: result == NO_REASON || EMPTY(g) ->
-				attach(g, DEFAULT);
+				attach_core(g);
 				transition(g, QUARANTINE, KERNEL, clear);
 				group[g].reason = NO_REASON;
-				group[g].step = NOT_ENDING
+				group[g].step = NOT_ENDING;
+				update_trust(g)
 			:: else -> group[g].reason = result
 			fi;
 			result = NO_REASON;
@@ -283,6 +294,11 @@ end:	do
 #define CLOSED(d)	true
 #endif
 
+#ifndef TRUST
+#define PROBED(d)	true
+#define bound(g)	skip
+#endif
+
 #if !defined(PAIR) && !defined(PROGRESS) && !defined(TODAY)
 /* A driver that uses the DMA API; the driver of VFIO is unbound before. */
 proctype kernel_driver(byte d)
@@ -293,11 +309,32 @@ end:	do
 #ifdef MUT_PROBE_ENDING
 		!OWNED(GROUP(d)) && group[GROUP(d)].state != QUARANTINE ->
 #else
-		group[GROUP(d)].state == KERNEL ->
+		group[GROUP(d)].state == KERNEL && PROBED(d) ->
 #endif
-		device[d].driver = 1
+		device[d].driver = 1;
+		bound(GROUP(d))
 	   }
-	:: device[d].driver -> device[d].driver = 0
+	:: atomic {
+		device[d].driver -> device[d].driver = 0;
+		update_trust(GROUP(d))
+	   }
+	od
+}
+
+#endif
+
+#ifdef TRUST
+/* The administrator changes his mind, if nothing is in use. */
+proctype distrust()
+{
+end:	do
+	:: atomic {
+		MAY_TRUST(0) ->
+		choose(device[0].trust);
+		device[1].trust = (device[1].present -> device[0].trust : FULLY);
+		/* The default domain of a group that is trusted again */
+		update_trust(0)
+	   }
 	od
 }
 
@@ -327,7 +364,11 @@ end:	do
 #elif defined(MUT_JOIN_DEFAULT)
 		device[d].domain = DEFAULT;
 #else
+#ifdef TRUST
+		found(d);
+#endif
 		attach_one(d, 0, group[0].domain);
+		update_trust(0)
 #endif
 	   }
 	:: atomic {
@@ -335,7 +376,11 @@ end:	do
 		device[d].present = 0;
 		device[d].refuses = 0;
 		device[d].armed = NOBODY;
-		device[d].domain = BLOCKED
+		device[d].domain = BLOCKING;
+#ifdef TRUST
+		device[d].trust = FULLY;
+#endif
+		update_trust(0)
 #ifdef LEAVE
 		;
 		if
@@ -471,15 +516,27 @@ end:	do
 #define P4(d) \
 	(!device[d].present || \
 	 ((group[GROUP(d)].state == KERNEL || \
-	   device[d].domain == BLOCKED || \
+	   device[d].domain == BLOCKING || \
 	   (group[GROUP(d)].state == USER && \
 	    MAPPED_BY(d, group[GROUP(d)].owner))) && \
-	  (device[d].armed == NOBODY || device[d].domain == BLOCKED || \
+	  (device[d].armed == NOBODY || device[d].domain == BLOCKING || \
 	   MAPPED_BY(d, device[d].armed))))
+#ifdef TRUST
+/* P4, P9: nothing gets through that the trust denies, and drivers keep what they have */
+#define P9(d) \
+	(!device[d].present || \
+	 ((!device[d].driver || \
+	   (device[d].trust <= RESTRICTED && device[d].domain == DEFAULT)) && \
+	  (device[d].trust < KEPT || device[d].domain != DEFAULT) && \
+	  (device[d].trust < NOT_AT_ALL || device[d].domain == BLOCKING) && \
+	  (device[d].trust == FULLY || device[0].driver || device[1].driver || \
+	   device[d].domain != DEFAULT)))
+#define P9_ALL	(P9(0) && P9(1))
+#endif
 /* P6: what the old user has no more */
 #define NO_DMA(d, o) \
 	(!MAPPED_BY(d, o) && \
-	 (device[d].armed != o || device[d].domain == BLOCKED))
+	 (device[d].armed != o || device[d].domain == BLOCKING))
 #define NO_OPERATION(f, o) \
 	(file[f].own != o || (!file[f].op && !file[f].mapped))
 #if defined(TODAY) && !defined(CLOSE)
@@ -534,6 +591,9 @@ end:	atomic {
 		:: !P4_ALL -> assert(P4_ALL)
 #endif
 		:: !P6_ALL -> assert(P6_ALL)
+#ifdef TRUST
+		:: !P9_ALL -> assert(P9_ALL)
+#endif
 		fi
 	}
 }
@@ -563,6 +623,13 @@ init {
 		run user(B);
 		run kernel_driver(0);
 		run administrator(0)
+#elif defined(TRUST)
+		run user(A);
+		run user(B);
+		run plug(1);
+		run kernel_driver(0);
+		run kernel_driver(1);
+		run distrust()
 #elif defined(LEAVE)
 		run user(A);
 		run plug(0);

@@ -19,7 +19,7 @@
 #define NOBODY		2
 
 mtype = { FREE, RESERVED, ALLOCATED, PENDING };
-mtype = { NONE, LIVE, BLOCKED };
+mtype = { NONE, LIVE, BLOCKING };
 
 mtype number = FREE;
 byte number_owner = NOBODY;
@@ -55,7 +55,7 @@ inline block_permit()
 {
 	if
 	:: permit == LIVE ->
-		permit = BLOCKED;
+		permit = BLOCKING;
 #ifndef MUT_BIT_STAYS
 		allowed = 0;
 #endif
@@ -125,7 +125,7 @@ end:	do
 proctype drain()
 {
 end:	do
-	:: permit == BLOCKED ->
+	:: permit == BLOCKING ->
 #ifndef MUT_NO_GRACE
 		awaited = section;
 		awaited == 0;
