@@ -277,40 +277,41 @@ static void restricted_without_its_domain(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_reaches(mdev, mdev->group->default_domain));
 }
 
+/* An owner claims the group of @mdev and attaches to a PASID; a refusal changes nothing. */
+static void expect_pasid(struct kunit *test, struct mock_owner *owner,
+			 struct mock_device *mdev, int expected)
+{
+	struct iommu_domain *paging = mock_paging_domain(test, mdev);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_claim_group(owner->owner, mdev->group));
+	KUNIT_EXPECT_EQ(test, expected,
+			iommu_owner_attach_device_pasid(owner->owner, paging,
+							&mdev->dev, 1, NULL));
+	KUNIT_EXPECT_EQ(test, expected ? MOCK_NOTHING : MOCK_PAGING,
+			mock_pasid_reach(mdev, 1));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_release_group(owner->owner, mdev->group));
+}
+
 static void restricted_has_no_pasid(struct kunit *test)
 {
 	struct mock_owner *owner = mock_owner(test, "vfio");
-	struct iommu_domain *paging;
 	struct mock_device *mdev;
 
 	if (!translates(test))
 		kunit_skip(test, NO_TRANSLATION);
 	found(test, "restricted");
 	mdev = mock_pasid_device(test, NULL);
-	paging = mock_paging_domain(test, mdev);
-	KUNIT_ASSERT_EQ(test, 0,
-			iommu_owner_claim_group(owner->owner, mdev->group));
-	KUNIT_EXPECT_EQ(test, -EPERM,
-			iommu_owner_attach_device_pasid(owner->owner, paging,
-							&mdev->dev, 1, NULL));
-	KUNIT_EXPECT_EQ(test, MOCK_NOTHING, mock_pasid_reach(mdev, 1));
-	KUNIT_EXPECT_EQ(test, 0,
-			iommu_owner_release_group(owner->owner, mdev->group));
+	expect_pasid(test, owner, mdev, -EPERM);
 	KUNIT_EXPECT_EQ(test, 4, set_trust(test, mdev, "full"));
-	KUNIT_ASSERT_EQ(test, 0,
-			iommu_owner_claim_group(owner->owner, mdev->group));
-	KUNIT_EXPECT_EQ(test, 0,
-			iommu_owner_attach_device_pasid(owner->owner, paging,
-							&mdev->dev, 1, NULL));
-	KUNIT_EXPECT_EQ(test, 0,
-			iommu_owner_release_group(owner->owner, mdev->group));
+	expect_pasid(test, owner, mdev, 0);
 }
 
 /* One that is reserved beside it has none, either. */
 static void restricted_beside_reserved(struct kunit *test)
 {
 	struct mock_owner *owner = mock_owner(test, "vfio");
-	struct iommu_domain *paging;
 	struct mock_device *mdev;
 	struct mock_device *late;
 
@@ -318,28 +319,15 @@ static void restricted_beside_reserved(struct kunit *test)
 		kunit_skip(test, NO_TRANSLATION);
 	found(test, "reserved");
 	mdev = mock_pasid_device(test, NULL);
-	paging = mock_paging_domain(test, mdev);
 	KUNIT_EXPECT_FALSE(test, mdev->dev.iommu->untrusted);
 	found(test, "restricted");
 	late = mock_pasid_device(test, mdev->group);
 	KUNIT_EXPECT_TRUE(test, mdev->dev.iommu->untrusted);
 	KUNIT_EXPECT_TRUE(test, late->dev.iommu->untrusted);
-	KUNIT_ASSERT_EQ(test, 0,
-			iommu_owner_claim_group(owner->owner, mdev->group));
-	KUNIT_EXPECT_EQ(test, -EPERM,
-			iommu_owner_attach_device_pasid(owner->owner, paging,
-							&mdev->dev, 1, NULL));
-	KUNIT_EXPECT_EQ(test, 0,
-			iommu_owner_release_group(owner->owner, mdev->group));
+	expect_pasid(test, owner, mdev, -EPERM);
 	mock_device_del(late);
 	KUNIT_EXPECT_FALSE(test, mdev->dev.iommu->untrusted);
-	KUNIT_ASSERT_EQ(test, 0,
-			iommu_owner_claim_group(owner->owner, mdev->group));
-	KUNIT_EXPECT_EQ(test, 0,
-			iommu_owner_attach_device_pasid(owner->owner, paging,
-							&mdev->dev, 1, NULL));
-	KUNIT_EXPECT_EQ(test, 0,
-			iommu_owner_release_group(owner->owner, mdev->group));
+	expect_pasid(test, owner, mdev, 0);
 }
 
 /* A driver that demands an identity domain cannot be restricted. */

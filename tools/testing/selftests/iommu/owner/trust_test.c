@@ -392,30 +392,18 @@ TEST_F(boot, by_id)
 /* What cannot be read blocks what it names, and one line says so. */
 TEST_F(boot, typing_error)
 {
-	char line[2048];
-	bool seen = false;
 	struct pdev bad;
-	int fd;
+	int klog;
 
 	ASSERT_TRUE(find_at(AT_BAD, &bad));
 	EXPECT_TRUE(trust_is(bad.group, "blocked"));
 	EXPECT_TRUE(driver_is(&bad, NULL));
-	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-	ASSERT_LE(0, fd);
-	for (;;) {
-		ssize_t len = read(fd, line, sizeof(line) - 1);
-
-		/* EPIPE: lines were lost meanwhile */
-		if (len < 0 && errno == EPIPE)
-			continue;
-		if (len < 0)
-			break;
-		line[len] = '\0';
-		seen |= strstr(line, "\"" BAD_ENTRY "\"") &&
-			strstr(line, "what it names is blocked");
-	}
-	close(fd);
-	EXPECT_TRUE(seen);
+	/* From the start of the machine on */
+	klog = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	ASSERT_LE(0, klog);
+	EXPECT_TRUE(klog_find(klog, "\"" BAD_ENTRY "\"",
+			      "what it names is blocked"));
+	close(klog);
 }
 
 TEST_HARNESS_MAIN
