@@ -120,7 +120,8 @@ static int open_shut(struct iommu_owner_watch *watch,
 	struct vfio_device *device = open->device;
 
 	/* On a release the device is closed already, or this does it */
-	if (end->reason != IOMMU_OWNER_REASON_REVOKED)
+	if (end->reason != IOMMU_OWNER_REASON_REVOKED &&
+	    end->reason != IOMMU_OWNER_REASON_LOST)
 		return 0;
 	if (atomic_cmpxchg(&open->state, VFIO_OPEN, VFIO_OPEN_REVOKED) !=
 	    VFIO_OPEN)

@@ -101,6 +101,7 @@ struct iommu_owner {
  * @use: The owner claims a group once more, or user space gets access to one of
  *	its devices. An error refuses it.
  * @ended: The owner has gone, the default domain has not returned.
+ * @quiescing: A device that user space had is about to be reset. Without the mutex.
  * @may_return: May the default domain return? If not, for which reason the group
  *	goes into quarantine.
  * @returned: The default domain has returned, or nothing prevents drivers from
@@ -142,6 +143,7 @@ struct iommu_owner_concept {
 	int (*acquired)(struct iommu_group *group, struct iommu_owner *owner);
 	int (*use)(struct iommu_group *group, struct iommu_owner *owner);
 	void (*ended)(struct iommu_group *group);
+	void (*quiescing)(struct device *dev);
 	enum iommu_owner_quarantine (*may_return)(struct iommu_group *group);
 	void (*returned)(struct iommu_group *group);
 	int (*may_probe)(struct iommu_group *group, struct group_device *gdev);
@@ -194,6 +196,7 @@ int iommu_owner_may_acquire(struct iommu_group *group, struct iommu_owner *owner
 int iommu_owner_acquired(struct iommu_group *group, struct iommu_owner *owner);
 int iommu_owner_use(struct iommu_group *group, struct iommu_owner *owner);
 void iommu_owner_ended(struct iommu_group *group);
+void iommu_owner_quiescing(struct device *dev);	/* without the mutex */
 enum iommu_owner_quarantine iommu_owner_may_return(struct iommu_group *group);
 void iommu_owner_returned(struct iommu_group *group);
 int iommu_owner_may_probe(struct iommu_group *group, struct group_device *gdev);

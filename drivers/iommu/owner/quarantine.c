@@ -68,6 +68,7 @@ quarantine_quiesce(struct iommu_group *group, struct device *locked)
 	while (!reason && (gdev = quarantine_used_device(group))) {
 		dev = get_device(gdev->dev);
 		mutex_unlock(&group->mutex);
+		iommu_owner_quiescing(dev);
 		ret = iommu_owner_quiesce(dev, dev == locked);
 		mutex_lock(&group->mutex);
 		gdev = iommu_owner_find_device(group, dev);

@@ -112,7 +112,8 @@ void iommu_owner_describe(struct iommu_group *group, char *buf, size_t size)
 		snprintf(buf, size, "is in quarantine: %s",
 			 quarantine_names[own->quarantine]);
 	else if (own->state == IOMMU_OWNER_STATE_BLOCKED)
-		snprintf(buf, size, "is blocked, see owner/trust");
+		snprintf(buf, size,
+			 "is blocked, see owner/trust or tsm/state of its devices");
 	else
 		snprintf(buf, size, "has %s owner %s (%s, pid %d)",
 			 iommu_owner_state_name(iommu_owner_group_state(group)),

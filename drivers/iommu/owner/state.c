@@ -223,6 +223,14 @@ void iommu_owner_ended(struct iommu_group *group)
 		concept->ended(group);
 }
 
+void iommu_owner_quiescing(struct device *dev)
+{
+	const struct iommu_owner_concept *concept;
+
+	for_each_concept(concept, quiescing)
+		concept->quiescing(dev);
+}
+
 void iommu_owner_returned(struct iommu_group *group)
 {
 	const struct iommu_owner_concept *concept;

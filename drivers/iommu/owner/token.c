@@ -341,7 +341,7 @@ static int token_use(struct iommu_owner_cmd *cmd)
 }
 
 /* By number: those of tokens, those of other files, and what concepts add */
-static struct iommu_owner_token_op token_ops[IOMMU_OWNER_CMD_PASID_DENY + 1]
+static struct iommu_owner_token_op token_ops[IOMMU_OWNER_CMD_EVIDENCE + 1]
 __ro_after_init = {
 	[IOMMU_OWNER_CMD_CREATE] = { .size = sizeof(struct iommu_owner_create) },
 	[IOMMU_OWNER_CMD_GET_TOKEN] = {
@@ -539,6 +539,17 @@ VISIBLE_IF_KUNIT int iommu_owner_query_ioctl(void __user *arg)
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_query_ioctl);
 
+/* What concepts have added */
+static int token_device_ioctl(unsigned int nr, void __user *arg)
+{
+	const struct iommu_owner_token_op *op;
+
+	if (_IOC_NR(nr) >= ARRAY_SIZE(token_ops))
+		return -ENOTTY;
+	op = &token_ops[array_index_nospec(_IOC_NR(nr), ARRAY_SIZE(token_ops))];
+	return op->device && op->nr == nr ? op->device(arg) : -ENOTTY;
+}
+
 static long token_create_ioctl(struct file *file, unsigned int nr,
 			       unsigned long arg)
 {
@@ -548,7 +559,7 @@ static long token_create_ioctl(struct file *file, unsigned int nr,
 	case IOMMU_OWNER_QUERY:
 		return iommu_owner_query_ioctl((void __user *)arg);
 	default:
-		return -ENOTTY;
+		return token_device_ioctl(nr, (void __user *)arg);
 	}
 }
 

@@ -70,6 +70,7 @@ struct iommu_owner_cmd {
  * @right: The right that it needs.
  * @revoked: It works when the owner has been revoked.
  * @execute: Do it. NULL if it is none of a token.
+ * @device: Do it on /dev/iommu-owner. NULL if it is none of that file, or of token.c.
  */
 struct iommu_owner_token_op {
 	unsigned int nr;
@@ -79,6 +80,7 @@ struct iommu_owner_token_op {
 	u32 right;
 	bool revoked;
 	int (*execute)(struct iommu_owner_cmd *cmd);
+	int (*device)(void __user *arg);
 };
 
 #define TOKEN_OP(_nr, _execute, _struct, _last, _right, _revoked, _flags) { \

@@ -6,6 +6,9 @@
  * what a driver has found out about its DMA stays true. A group is trusted as the least
  * trusted of its devices. A device that joins while others are in use does not change
  * what these have: it is blocked on its own until they are not.
+ *
+ * A device whose view is neither shared nor private, or is not that of the other devices
+ * of its group, counts as blocked, whatever it is trusted as.
  */
 #define pr_fmt(fmt) "iommu-owner: " fmt
 
@@ -13,17 +16,27 @@
 #include <linux/capability.h>
 #include <linux/cleanup.h>
 #include <linux/device.h>
+#include <linux/dma-map-ops.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/pci.h>
 #include <linux/sysfs.h>
 
+#include "../dma-iommu.h"
 #include "report.h"
 #include "trust.h"
+#include "view.h"
+
+/* What somebody has said */
+static enum iommu_owner_trust trust_given(struct device *dev)
+{
+	return dev->iommu ? dev->iommu->trust : IOMMU_OWNER_TRUST_FULL;
+}
 
 static enum iommu_owner_trust trust_of(struct device *dev)
 {
-	return dev->iommu ? dev->iommu->trust : IOMMU_OWNER_TRUST_FULL;
+	return iommu_view_blocks(dev) ? IOMMU_OWNER_TRUST_BLOCKED :
+					trust_given(dev);
 }
 
 /* It passes on what others do, whatever driver it has. */
@@ -32,8 +45,8 @@ static bool trust_is_bridge(struct device *dev)
 	return dev_is_pci(dev) && pci_is_bridge(to_pci_dev(dev));
 }
 
-/* How far @group is trusted: as its least trusted device that is no bridge */
-enum iommu_owner_trust iommu_owner_group_trust(struct iommu_group *group)
+/* As the least trusted device that is no bridge is, by what somebody has said */
+static enum iommu_owner_trust trust_group_given(struct iommu_group *group)
 {
 	enum iommu_owner_trust trust = IOMMU_OWNER_TRUST_FULL;
 	struct group_device *gdev;
@@ -42,8 +55,42 @@ enum iommu_owner_trust iommu_owner_group_trust(struct iommu_group *group)
 
 	for_each_group_device(group, gdev)
 		if (!trust_is_bridge(gdev->dev))
-			trust = max(trust, trust_of(gdev->dev));
+			trust = max(trust, trust_given(gdev->dev));
 	return trust;
+}
+
+static bool trust_has_view(struct iommu_group *group,
+			   enum iommu_view_state state)
+{
+	struct group_device *gdev;
+
+	for_each_group_device(group, gdev)
+		if (!trust_is_bridge(gdev->dev) &&
+		    iommu_view_of(gdev->dev) == state)
+			return true;
+	return false;
+}
+
+/*
+ * Is there a view that keeps everybody from using @group? No IOMMU of today gives one
+ * group two views.
+ */
+static bool trust_view_blocks(struct iommu_group *group)
+{
+	struct group_device *gdev;
+
+	for_each_group_device(group, gdev)
+		if (iommu_view_blocks(gdev->dev))
+			return true;
+	return trust_has_view(group, IOMMU_VIEW_PRIVATE) &&
+	       trust_has_view(group, IOMMU_VIEW_SHARED);
+}
+
+/* How far @group is trusted */
+enum iommu_owner_trust iommu_owner_group_trust(struct iommu_group *group)
+{
+	return trust_view_blocks(group) ? IOMMU_OWNER_TRUST_BLOCKED :
+					  trust_group_given(group);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_owner_group_trust);
 
@@ -95,7 +142,14 @@ bool iommu_device_is_trusted(struct device *dev)
 /* Does @dev need a default domain that translates? */
 bool iommu_owner_needs_translation(struct device *dev)
 {
-	return trust_of(dev) != IOMMU_OWNER_TRUST_FULL;
+	return trust_of(dev) != IOMMU_OWNER_TRUST_FULL ||
+	       iommu_view_of(dev) != IOMMU_VIEW_SHARED;
+}
+
+/* Are buffers of the devices bounced, and may their view not be private therefore? */
+bool iommu_owner_trust_bounces(struct iommu_group *group)
+{
+	return trust_group_given(group) == IOMMU_OWNER_TRUST_RESTRICTED;
 }
 
 static bool trust_is_strict(const struct iommu_domain *domain)
@@ -151,27 +205,55 @@ bool iommu_owner_trust_blocks(struct iommu_group *group,
 	}
 }
 
+/* Why a group is not trusted fully, and what an administrator can do about it */
+#define TRUST_REASON	"%s is %s, see %s"
+
+static const char *trust_what(struct iommu_group *group)
+{
+	return trust_view_blocks(group) ? "view" : "trust";
+}
+
+static const char *trust_value(struct iommu_group *group)
+{
+	if (!trust_view_blocks(group))
+		return iommu_owner_trust_name(trust_group_given(group));
+	if (trust_has_view(group, IOMMU_VIEW_ERROR))
+		return "lost";
+	return "not that of all devices";
+}
+
+static const char *trust_file(struct iommu_group *group)
+{
+	return trust_view_blocks(group) ? "tsm/state of its devices" :
+					  "owner/trust";
+}
+
 /* May not @what be done to @group, as a device is not trusted? It is logged. */
 static bool trust_refuses(struct iommu_group *group, const char *what)
 {
-	pr_warn_ratelimited("group %d: %s refused: trust is %s, see owner/trust\n",
-			    group->id, what,
-			    iommu_owner_trust_name(iommu_owner_group_trust(group)));
+	pr_warn_ratelimited("group %d: %s refused: " TRUST_REASON "\n",
+			    group->id, what, trust_what(group),
+			    trust_value(group), trust_file(group));
 	return true;
 }
 
 /* 0 is the type that is usual for the devices, which is one that translates. */
 bool iommu_owner_trust_refuses_type(struct iommu_group *group, unsigned int type)
 {
-	if (likely(iommu_owner_group_trust(group) == IOMMU_OWNER_TRUST_FULL) ||
-	    !type || type == IOMMU_DOMAIN_DMA)
+	if (!type || type == IOMMU_DOMAIN_DMA)
+		return false;
+	if (likely(iommu_owner_group_trust(group) == IOMMU_OWNER_TRUST_FULL) &&
+	    !trust_has_view(group, IOMMU_VIEW_PRIVATE))
 		return false;
 	return trust_refuses(group, "a default domain of this type");
 }
 
+/* The view is one of the device, and not of its PASIDs. */
 bool iommu_owner_trust_refuses_pasid(struct iommu_group *group)
 {
-	return trust_has_untrusted(group) && trust_refuses(group, "a PASID");
+	return (trust_has_untrusted(group) ||
+		trust_has_view(group, IOMMU_VIEW_PRIVATE)) &&
+	       trust_refuses(group, "a PASID");
 }
 
 /* The drivers of all devices rely on this. */
@@ -288,7 +370,9 @@ void iommu_owner_update_trust(struct iommu_group *group)
 		return;
 	trust_latch(group);
 	strict = trust_is_strict(group->default_domain);
-	ret = trust == IOMMU_OWNER_TRUST_FULL ? 0 : trust_prepare(group, trust);
+	ret = trust == IOMMU_OWNER_TRUST_FULL ?
+	      __iommu_group_set_default_type(group, 0) :
+	      trust_prepare(group, trust);
 	if (ret)
 		pr_err_ratelimited("group %d: no domain that restricts DMA: %d\n",
 				   group->id, ret);
@@ -348,9 +432,20 @@ static void trust_refuse_driver(struct group_device *gdev,
 
 	gdev->refused = true;
 	dev_warn_ratelimited(dev,
-			     "iommu-owner: driver %s refused: trust of group %d is %s, see owner/trust\n",
-			     dev->driver->name, group->id,
-			     iommu_owner_trust_name(iommu_owner_group_trust(group)));
+			     "iommu-owner: driver %s refused: group %d: " TRUST_REASON "\n",
+			     dev->driver->name, group->id, trust_what(group),
+			     trust_value(group), trust_file(group));
+}
+
+/*
+ * A device that is not coherent bounces what shares a cache line. The kernel knows that
+ * of it when a driver is probed only.
+ */
+static bool trust_view_allows(struct iommu_group *group, struct device *dev)
+{
+	return !trust_view_blocks(group) &&
+	       (iommu_view_of(dev) != IOMMU_VIEW_PRIVATE ||
+		dev_is_dma_coherent(dev));
 }
 
 /* The group is the kernel's: others of it may be in use. */
@@ -358,9 +453,10 @@ static int trust_may_probe(struct iommu_group *group, struct group_device *gdev)
 {
 	enum iommu_owner_trust trust = trust_of(gdev->dev);
 
-	if (likely(trust == IOMMU_OWNER_TRUST_FULL) ||
-	    (trust == IOMMU_OWNER_TRUST_RESTRICTED &&
-	     trust_is_strict(group->default_domain)))
+	if (trust_view_allows(group, gdev->dev) &&
+	    (likely(trust == IOMMU_OWNER_TRUST_FULL) ||
+	     (trust == IOMMU_OWNER_TRUST_RESTRICTED &&
+	      trust_is_strict(group->default_domain))))
 		return 0;
 	trust_refuse_driver(gdev, group);
 	return -EPERM;
@@ -424,29 +520,42 @@ void iommu_device_unbound(struct device *dev)
 	iommu_owner_unlock(group);
 }
 
-static int trust_refuse_change(struct iommu_group *group)
+/*
+ * May the trust of @group, or the view of a device of it, change? -EBUSY: it is in use;
+ * -EOPNOTSUPP: there is no IOMMU. It is logged what of.
+ */
+int iommu_owner_trust_may_change(struct iommu_group *group, const char *what)
 {
 	struct group_device *gdev = trust_bound_device(group, false);
 	char why[IOMMU_OWNER_DESCRIPTION];
+	dma_addr_t iova;
+
+	lockdep_assert_held(&group->mutex);
 
 	if (gdev) {
 		/* The name of a driver that is not recorded could go away */
 		const struct device_driver *driver =
 			gdev->driver ?: gdev->managed;
 
-		pr_warn_ratelimited("group %d: change of trust refused: %s is bound to %s\n",
-				    group->id, dev_name(gdev->dev),
+		pr_warn_ratelimited("group %d: change of %s refused: %s is bound to %s\n",
+				    group->id, what, dev_name(gdev->dev),
 				    driver ? driver->name : "a driver");
 		return -EBUSY;
 	}
 	if (!group->default_domain)
 		return -EOPNOTSUPP;
-	if (!trust_is_in_use(group))
-		return 0;
-	iommu_owner_describe(group, why, sizeof(why));
-	pr_warn_ratelimited("group %d: change of trust refused: the group %s\n",
-			    group->id, why);
-	return -EBUSY;
+	if (trust_is_in_use(group)) {
+		iommu_owner_describe(group, why, sizeof(why));
+		pr_warn_ratelimited("group %d: change of %s refused: the group %s\n",
+				    group->id, what, why);
+		return -EBUSY;
+	}
+	if (iommu_dma_find_mapping(group->default_domain, &iova)) {
+		pr_warn_ratelimited("group %d: change of %s refused: a driver has left a mapping at %pad\n",
+				    group->id, what, &iova);
+		return -EBUSY;
+	}
+	return 0;
 }
 
 static void trust_assign(struct iommu_group *group, enum iommu_owner_trust trust)
@@ -474,16 +583,20 @@ static int trust_restore_default(struct iommu_group *group)
 
 static int trust_change(struct iommu_group *group, enum iommu_owner_trust trust)
 {
-	enum iommu_owner_trust old = iommu_owner_group_trust(group);
+	enum iommu_owner_trust old = trust_group_given(group);
 	int ret;
 
-	ret = trust_refuse_change(group);
+	ret = iommu_owner_trust_may_change(group, "trust");
 	if (ret)
 		return ret;
+	/* Private memory must not be bounced through memory that is shared */
+	if (trust == IOMMU_OWNER_TRUST_RESTRICTED &&
+	    trust_has_view(group, IOMMU_VIEW_PRIVATE))
+		return -EPERM;
 	/* First, as the IOMMU driver is asked for the type of domain that fits */
 	trust_assign(group, trust);
-	if (trust != IOMMU_OWNER_TRUST_FULL)
-		ret = trust_prepare(group, trust);
+	if (iommu_owner_group_trust(group) != IOMMU_OWNER_TRUST_FULL)
+		ret = trust_prepare(group, iommu_owner_group_trust(group));
 	else if (old != trust)
 		ret = trust_restore_default(group);
 	if (ret) {
@@ -509,7 +622,8 @@ static int trust_change(struct iommu_group *group, enum iommu_owner_trust trust)
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EBUSY if a driver is bound to a device of @group, or it has an owner, or
- * is in quarantine, which is logged; -EOPNOTSUPP if there is no IOMMU that could restrict
+ * is in quarantine, or a driver has left a mapping, which is logged; -EPERM for
+ * "restricted" if a device has the private view; -EOPNOTSUPP if there is no IOMMU that could restrict
  * it; -ENOMEM, or the error of the IOMMU driver that has no domain for it: nothing has
  * changed then.
  */
@@ -529,7 +643,7 @@ static ssize_t trust_show(struct iommu_group *group, char *buf)
 {
 	guard(mutex)(&group->mutex);
 	return sysfs_emit(buf, "%s\n",
-			  iommu_owner_trust_name(iommu_owner_group_trust(group)));
+			  iommu_owner_trust_name(trust_group_given(group)));
 }
 
 static ssize_t trust_store(struct iommu_group *group, const char *buf,

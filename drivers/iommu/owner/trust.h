@@ -37,5 +37,7 @@ bool iommu_owner_trust_param(const char *param, struct device *dev,
 int iommu_owner_set_trust(struct iommu_group *group,
 			  enum iommu_owner_trust trust);
 enum iommu_owner_trust iommu_owner_group_trust(struct iommu_group *group);
+int iommu_owner_trust_may_change(struct iommu_group *group, const char *what);
+bool iommu_owner_trust_bounces(struct iommu_group *group);
 
 #endif /* __IOMMU_OWNER_TRUST_H */

@@ -62,6 +62,7 @@ enum {
 	IOMMU_OWNER_CMD_PASID_MAP,
 	IOMMU_OWNER_CMD_PASID_PERMIT,
 	IOMMU_OWNER_CMD_PASID_DENY,
+	IOMMU_OWNER_CMD_EVIDENCE,
 };
 
 /**
@@ -138,11 +139,13 @@ enum iommu_owner_state {
  *	up: close, exit and death of a process, unbind of its driver.
  * @IOMMU_OWNER_REASON_REVOKED: The owner was revoked.
  * @IOMMU_OWNER_REASON_REMOVED: The last device of the group is gone.
+ * @IOMMU_OWNER_REASON_LOST: A device of the group has lost its private view.
  */
 enum iommu_owner_reason {
 	IOMMU_OWNER_REASON_RELEASED,
 	IOMMU_OWNER_REASON_REVOKED,
 	IOMMU_OWNER_REASON_REMOVED,
+	IOMMU_OWNER_REASON_LOST,
 };
 
 /**
@@ -703,6 +706,64 @@ struct iommu_owner_pasid_deny {
 
 #define IOMMU_OWNER_PASID_DENY _IO(IOMMU_OWNER_TYPE, \
 				   IOMMU_OWNER_CMD_PASID_DENY)
+
+/* Bytes of evidence that one ioctl gives at most */
+#define IOMMU_OWNER_EVIDENCE_MAX	65536
+
+/**
+ * enum iommu_owner_evidence_kind - What a device shows to be trusted with private memory
+ * @IOMMU_OWNER_EVIDENCE_CERTIFICATES: Its certificate chain.
+ * @IOMMU_OWNER_EVIDENCE_VCA: What was negotiated for the measurements.
+ * @IOMMU_OWNER_EVIDENCE_MEASUREMENTS: The signed measurements of its firmware.
+ * @IOMMU_OWNER_EVIDENCE_REPORT: The report of the interface that was locked.
+ *
+ * In the formats of SPDM and TDISP; the kernel does not look into them.
+ */
+enum iommu_owner_evidence_kind {
+	IOMMU_OWNER_EVIDENCE_CERTIFICATES,
+	IOMMU_OWNER_EVIDENCE_VCA,
+	IOMMU_OWNER_EVIDENCE_MEASUREMENTS,
+	IOMMU_OWNER_EVIDENCE_REPORT,
+};
+
+/**
+ * struct iommu_owner_evidence - ioctl(IOMMU_OWNER_EVIDENCE) on /dev/iommu-owner
+ * @size: sizeof(struct iommu_owner_evidence)
+ * @flags: Must be 0
+ * @group: Number of the group of the device
+ * @kind: enum iommu_owner_evidence_kind
+ * @generation: 0, or the generation that the caller has read a part of; on return the
+ *	one that this part is of, to be written to tsm/accept with the decision
+ * @offset: Where the part begins, in bytes
+ * @data: Where it goes
+ * @length: Room at @data, 1 to IOMMU_OWNER_EVIDENCE_MAX; on return the bytes of the part,
+ *	0 at the end
+ * @__reserved: Must be 0
+ * @out_total: Length of the whole evidence of this kind, in bytes
+ * @device: Name of the device
+ *
+ * Read a part of the evidence of a device that a TEE security manager has locked.
+ *
+ * Return: 0; EINVAL also if the device is not locked, or @kind is none; EAGAIN if the
+ * evidence is not that of @generation any more: start again from the beginning; EIO if
+ * the view of the device is lost; ENODEV if there is no such device; EINTR if the caller
+ * was interrupted; or the error of the TEE security manager.
+ */
+struct iommu_owner_evidence {
+	__u32 size;
+	__u32 flags;
+	__u32 group;
+	__u32 kind;
+	__aligned_u64 generation;
+	__aligned_u64 offset;
+	__aligned_u64 data;
+	__u32 length;
+	__u32 __reserved;
+	__aligned_u64 out_total;
+	__u8 device[IOMMU_OWNER_DEVICE_LEN];
+};
+
+#define IOMMU_OWNER_EVIDENCE _IO(IOMMU_OWNER_TYPE, IOMMU_OWNER_CMD_EVIDENCE)
 
 /**
  * enum iommu_owner_event_type - What has happened to an owner

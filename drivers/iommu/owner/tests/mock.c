@@ -17,11 +17,22 @@
 
 #include "mock.h"
 
+/**
+ * struct mock_page - A page that is mapped
+ * @phys: Where.
+ * @prot: As what, IOMMU_*.
+ */
+struct mock_page {
+	phys_addr_t phys;
+	int prot;
+};
+
 struct mock_domain {
 	struct iommu_domain domain;
 	struct list_head list;
 	atomic_t users;
 	char letter;
+	struct xarray pages;
 };
 
 static struct iommu_device mock_iommu;
@@ -121,10 +132,60 @@ static int mock_block_dev_pasid(struct iommu_domain *domain, struct device *dev,
 	return 0;
 }
 
-static void mock_domain_free(struct iommu_domain *domain)
+static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
+			  phys_addr_t phys, size_t size, size_t count, int prot,
+			  gfp_t gfp, size_t *mapped)
+{
+	struct mock_domain *mdomain = to_mock_domain(domain);
+	struct mock_page *page;
+	int ret;
+
+	for (size_t i = 0; i < count; i++, *mapped += size) {
+		page = kmalloc(sizeof(*page), gfp);
+		if (!page)
+			return -ENOMEM;
+		page->phys = phys + i * size;
+		page->prot = prot;
+		ret = xa_insert(&mdomain->pages, iova / PAGE_SIZE + i, page, gfp);
+		if (ret) {
+			kfree(page);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
+			       size_t size, size_t count,
+			       struct iommu_iotlb_gather *gather)
 {
 	struct mock_domain *mdomain = to_mock_domain(domain);
 
+	for (size_t i = 0; i < count; i++)
+		kfree(xa_erase(&mdomain->pages, iova / PAGE_SIZE + i));
+	return size * count;
+}
+
+static phys_addr_t mock_iova_to_phys(struct iommu_domain *domain,
+				     dma_addr_t iova)
+{
+	struct mock_domain *mdomain = to_mock_domain(domain);
+	struct mock_page *page;
+
+	/* Nobody unmaps meanwhile */
+	page = xa_load(&mdomain->pages, iova / PAGE_SIZE);
+	return page ? page->phys + offset_in_page(iova) : 0;
+}
+
+static void mock_domain_free(struct iommu_domain *domain)
+{
+	struct mock_domain *mdomain = to_mock_domain(domain);
+	struct mock_page *page;
+	unsigned long index;
+
+	xa_for_each(&mdomain->pages, index, page)
+		kfree(page);
+	xa_destroy(&mdomain->pages);
 	if (atomic_read(&mdomain->users))
 		atomic_inc(&freed_in_use);
 	atomic_dec(&live_domains);
@@ -134,6 +195,9 @@ static void mock_domain_free(struct iommu_domain *domain)
 static const struct iommu_domain_ops mock_domain_ops = {
 	.attach_dev = mock_attach_dev,
 	.set_dev_pasid = mock_set_dev_pasid,
+	.map_pages = mock_map_pages,
+	.unmap_pages = mock_unmap_pages,
+	.iova_to_phys = mock_iova_to_phys,
 	.free = mock_domain_free,
 };
 
@@ -160,6 +224,7 @@ static struct iommu_domain *domain_new(char letter)
 	if (!mdomain)
 		return NULL;
 	INIT_LIST_HEAD(&mdomain->list);
+	xa_init_flags(&mdomain->pages, XA_FLAGS_LOCK_IRQ);
 	mdomain->letter = letter;
 	atomic_inc(&live_domains);
 	return &mdomain->domain;
@@ -710,6 +775,24 @@ bool mock_pasid_reaches(struct mock_device *mdev, ioasid_t pasid,
 			struct iommu_domain *domain)
 {
 	return mdev->pasid[pasid] == to_mock_domain(domain);
+}
+
+/*
+ * What @mdev gets from where it does DMA to @iova: the page, and as what it was
+ * mapped. -EFAULT: nothing is mapped there.
+ */
+int mock_dma(struct mock_device *mdev, dma_addr_t iova, phys_addr_t *phys,
+	     int *prot)
+{
+	struct mock_domain *mdomain = mdev->reach;
+	struct mock_page *page;
+
+	page = mdomain ? xa_load(&mdomain->pages, iova / PAGE_SIZE) : NULL;
+	if (!page)
+		return -EFAULT;
+	*phys = page->phys + offset_in_page(iova);
+	*prot = page->prot;
+	return 0;
 }
 
 /* Let the next @count attaches of a kind of domain to @mdev fail. */

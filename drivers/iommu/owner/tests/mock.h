@@ -197,6 +197,8 @@ char mock_pasid_reach(struct mock_device *mdev, ioasid_t pasid);
 bool mock_reaches(struct mock_device *mdev, struct iommu_domain *domain);
 bool mock_pasid_reaches(struct mock_device *mdev, ioasid_t pasid,
 			struct iommu_domain *domain);
+int mock_dma(struct mock_device *mdev, dma_addr_t iova, phys_addr_t *phys,
+	     int *prot);
 void mock_fail_attach(struct mock_device *mdev, char letter,
 		      unsigned int count);
 void mock_fail_attach_after(struct mock_device *mdev, char letter,
