@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/pci_regs.h>
+
 #include "owner_lib.h"
 
 #define PCI		"/sys/bus/pci"
@@ -196,6 +198,21 @@ bool dev_config(const struct pdev *pdev, unsigned int offset, __u32 *value)
 	if (!done)
 		*value = 0;
 	return done;
+}
+
+int dev_command(const struct pdev *pdev, __u16 command)
+{
+	char path[PATH_MAX];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return -errno;
+	ret = pwrite(fd, &command, sizeof(command), PCI_COMMAND) < 0 ?
+	      -errno : 0;
+	close(fd);
+	return ret;
 }
 
 /* The bridges of QEMU have the vendor of Red Hat */

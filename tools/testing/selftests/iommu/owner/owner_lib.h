@@ -77,6 +77,8 @@ bool find_edu_below_port(struct pdev *edu);
 int dev_group(const char *bdf);
 /* A register of the config space; false, and 0, if it cannot be read */
 bool dev_config(const struct pdev *pdev, unsigned int offset, __u32 *value);
+/* Write the command register; 0 or a negative errno */
+int dev_command(const struct pdev *pdev, __u16 command);
 /* Is the device on the bus behind one of these? */
 #define PCI_BRIDGE	"0x000e"
 #define ROOT_PORT	"0x000c"
@@ -225,6 +227,8 @@ int edu_try_write_ram(void *bar, __u64 iova);
 unsigned char *page_alloc(int fill);
 bool page_is(const unsigned char *page, int fill);
 __u64 page_physical(const unsigned char *page);
+/* Can the edu device write at the physical address of the canary, if it may master? */
+bool canary_dies(const struct pdev *edu, unsigned char *canary);
 
 /* Hot-plug through the monitor of QEMU */
 bool monitor_there(void);

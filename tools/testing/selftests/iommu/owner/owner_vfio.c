@@ -526,6 +526,22 @@ int edu_write_ram(void *bar, __u64 iova)
 	return edu_dma(bar, EDU_BUFFER, iova, EDU_DMA_TO_RAM);
 }
 
+bool canary_dies(const struct pdev *edu, unsigned char *canary)
+{
+	void *bar;
+	int ret;
+
+	if (dev_command(edu, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER))
+		return false;
+	bar = edu_open_sysfs(edu);
+	if (!bar)
+		return false;
+	memset(canary, CANARY, EDU_LEN);
+	ret = edu_write_ram(bar, page_physical(canary));
+	edu_close(bar);
+	return !ret && !page_is(canary, CANARY);
+}
+
 static __thread sigjmp_buf fault;
 static __thread bool trying;
 

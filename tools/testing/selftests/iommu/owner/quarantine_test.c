@@ -120,7 +120,7 @@ static void own_it(struct __test_metadata *_metadata, struct vfio *vfio,
 }
 
 /* Let the device write at the physical address of the canary. */
-static bool canary_dies(struct _test_data_quarantine *self)
+static bool writes_canary(struct _test_data_quarantine *self)
 {
 	void *bar = edu_open_sysfs(&self->edu);
 	int ret;
@@ -283,7 +283,7 @@ TEST_F(quarantine, failed_reset_is_final)
 	EXPECT_FALSE(masters(&self->edu));
 	let_reset();
 
-	EXPECT_FALSE(canary_dies(self));
+	EXPECT_FALSE(writes_canary(self));
 	EXPECT_NE(0, vfio_start(&self->other, variant->path, &self->edu));
 	if (!access(TOKEN_DEVICE, F_OK)) {
 		self->token = token_create("next", ALL_RIGHTS);
@@ -302,7 +302,7 @@ TEST_F(quarantine, failed_reset_is_final)
 	EXPECT_TRUE(state_is(group, "kernel"));
 	EXPECT_TRUE(why_is(group, ""));
 	EXPECT_EQ(-EINVAL, clear_quarantine(group));
-	EXPECT_TRUE(canary_dies(self)) TH_LOG("the canary proves nothing");
+	EXPECT_TRUE(writes_canary(self)) TH_LOG("the canary proves nothing");
 	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
 	ASSERT_EQ(0, driver_bind(&self->edu, USER_DRIVER));
 	EXPECT_EQ(0, vfio_start(&self->other, variant->path, &self->edu));
@@ -422,7 +422,7 @@ TEST_F(quarantine, revoke_with_failed_reset)
 	EXPECT_EQ(0, token_revoke(self->token));
 	EXPECT_TRUE(state_is(self->edu.group, "quarantine"));
 	let_reset();
-	EXPECT_FALSE(canary_dies(self));
+	EXPECT_FALSE(writes_canary(self));
 
 	len = read(self->token, event, sizeof(event));
 	ASSERT_LT(0, len);

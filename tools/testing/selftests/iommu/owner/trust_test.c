@@ -22,6 +22,8 @@
 #define FOUND		"/sys/module/iommu_owner/parameters/trust"
 #define CARD_DRIVER	"e1000e"
 
+#define MASTER		(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
+
 #define NO_TRUST	"no " FOUND
 #define NO_CARD		"no e1000e alone in its IOMMU group"
 
@@ -61,39 +63,6 @@ static bool driver_comes(const struct pdev *pdev, const char *driver)
 	while (!driver_is(pdev, driver) && now_ms() < end)
 		nap(20);
 	return driver_is(pdev, driver);
-}
-
-static int let_master(const struct pdev *pdev)
-{
-	__u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	char path[64];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
-	fd = open(path, O_RDWR);
-	if (fd < 0)
-		return -errno;
-	ret = pwrite(fd, &command, sizeof(command), PCI_COMMAND) < 0 ?
-	      -errno : 0;
-	close(fd);
-	return ret;
-}
-
-/* Let the edu device write at the physical address of the canary. */
-static bool canary_dies(const struct pdev *edu, unsigned char *canary)
-{
-	void *bar;
-	int ret;
-
-	if (let_master(edu))
-		return false;
-	bar = edu_open_sysfs(edu);
-	if (!bar)
-		return false;
-	memset(canary, CANARY, EDU_LEN);
-	ret = edu_write_ram(bar, page_physical(canary));
-	edu_close(bar);
-	return !ret && !page_is(canary, CANARY);
 }
 
 FIXTURE(trust) {
@@ -183,10 +152,10 @@ TEST_F(trust, blocked_is_gated)
 {
 	gate_set("enforce");
 	ASSERT_EQ(0, trust_set(self->edu.group, "blocked"));
-	EXPECT_EQ(-EBUSY, let_master(&self->edu));
+	EXPECT_EQ(-EBUSY, dev_command(&self->edu, MASTER));
 	EXPECT_EQ(-EBUSY, put("1", PCI "/devices/%s/enable", self->edu.bdf));
 	ASSERT_EQ(0, trust_set(self->edu.group, "full"));
-	EXPECT_EQ(0, let_master(&self->edu));
+	EXPECT_EQ(0, dev_command(&self->edu, MASTER));
 }
 
 TEST_F(trust, not_changed_in_use)
