@@ -16,6 +16,7 @@
 #include <uapi/linux/iommu-owner.h>
 
 struct device;
+struct pci_dev;
 
 /**
  * enum iommu_view_state - The view of a device
@@ -34,19 +35,22 @@ enum iommu_view_state {
 
 /**
  * struct iommu_view_tsm_ops - What a TSM does with a device
- * @handles: Can the TSM lock this device? May be called for any device, at any time.
+ * @handles: Can the TSM lock this device? May be called for any device, at any time. Does
+ *	not sleep for long, and does not resume a device.
  * @lock: SHARED to LOCKED. DMA is blocked and bus mastering is off.
  * @accept: LOCKED to PRIVATE, of what the evidence describes now.
  * @unlock: To SHARED, from any state, also if it is SHARED already: what the device
  *	reached as private memory and registers it does not reach any more. Also for a
  *	device that has been removed.
- * @state: What the device is now, without an effect.
+ * @state: What the device is now, without an effect. Also without the lock of the device,
+ *	in the noirq phase of a resume; the TSM must be able to answer then.
  * @evidence: Copy up to @length bytes from @offset to @buf, and write the whole length
  *	to @total. Return how many were copied, or an error.
  *
- * All may sleep, for as long as the device and the firmware take. The lock of the device
- * is held, but for @handles, and no lock of the IOMMU core. An operation may call
- * iommu_view_lost() and iommu_view_evidence_changed(). A link TSM, which protects the
+ * All others may sleep, for as long as the device and the firmware take. The lock of the
+ * device is held, and no lock of the IOMMU core that iommu_view_lost() and
+ * iommu_view_evidence_changed() need: an operation may call them. A device with a view
+ * is not suspended at run time. A link TSM, which protects the
  * link of a device but cannot lock it, has none of them.
  */
 struct iommu_view_tsm_ops {
@@ -81,14 +85,21 @@ void iommu_view_unregister(struct iommu_view_tsm *tsm);
 void iommu_view_lost(struct device *dev);
 void iommu_view_evidence_changed(struct device *dev);
 
-/* For the PCI core */
+/* For the PCI core and VFIO */
+bool iommu_view_is_locked(struct device *dev);
+void iommu_view_reset(struct pci_dev *pdev);
 void iommu_view_check(struct device *dev);
 void iommu_view_shutdown(struct device *dev);
 extern const struct attribute_group iommu_view_attr_group;
 
 #else /* CONFIG_IOMMU_OWNER_VIEW */
 
-static inline void iommu_view_lost(struct device *dev)
+static inline bool iommu_view_is_locked(struct device *dev)
+{
+	return false;
+}
+
+static inline void iommu_view_reset(struct pci_dev *pdev)
 {
 }
 

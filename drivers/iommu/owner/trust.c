@@ -71,6 +71,17 @@ static bool trust_has_view(struct iommu_group *group,
 	return false;
 }
 
+/* Is a TSM at a device of @group? */
+static bool trust_is_changing(struct iommu_group *group)
+{
+	struct group_device *gdev;
+
+	for_each_group_device(group, gdev)
+		if (iommu_view_is_changing(gdev->dev))
+			return true;
+	return false;
+}
+
 /*
  * Is there a view that keeps everybody from using @group? No IOMMU of today gives one
  * group two views.
@@ -168,11 +179,21 @@ static bool trust_has_direct(struct iommu_group *group)
 	return false;
 }
 
+/*
+ * The bus mastering of a private device stays on when its driver goes, since to clear it
+ * is an error for the device. So its DMA is blocked.
+ */
+static bool trust_is_blocked_when_idle(struct iommu_group *group)
+{
+	return iommu_owner_group_trust(group) != IOMMU_OWNER_TRUST_FULL ||
+	       trust_has_view(group, IOMMU_VIEW_PRIVATE);
+}
+
 static bool trust_blocks(struct iommu_group *group)
 {
 	lockdep_assert_held(&group->mutex);
 
-	return iommu_owner_group_trust(group) != IOMMU_OWNER_TRUST_FULL &&
+	return trust_is_blocked_when_idle(group) &&
 	       !iommu_owner_kernel_user(group, NULL) &&
 	       !trust_has_direct(group) &&
 	       /* Before the first attach it is not there yet */
@@ -219,7 +240,11 @@ static const char *trust_value(struct iommu_group *group)
 		return iommu_owner_trust_name(trust_group_given(group));
 	if (trust_has_view(group, IOMMU_VIEW_ERROR))
 		return "lost";
-	return "not that of all devices";
+	if (trust_has_view(group, IOMMU_VIEW_LOCKED))
+		return "locked";
+	if (trust_is_changing(group))
+		return "changing";
+	return "not the same for all devices";
 }
 
 static const char *trust_file(struct iommu_group *group)
@@ -344,7 +369,7 @@ static void trust_update_state(struct iommu_group *group,
 
 static bool trust_needs_update(struct iommu_group *group)
 {
-	if (likely(iommu_owner_group_trust(group) == IOMMU_OWNER_TRUST_FULL) &&
+	if (likely(!trust_is_blocked_when_idle(group)) &&
 	    group->ownership.state != IOMMU_OWNER_STATE_BLOCKED)
 		return false;
 	return !trust_is_in_use(group);
@@ -362,7 +387,7 @@ void iommu_owner_update_trust(struct iommu_group *group)
 {
 	enum iommu_owner_trust trust = iommu_owner_group_trust(group);
 	bool strict;
-	int ret;
+	int ret = 0;
 
 	lockdep_assert_held(&group->mutex);
 
@@ -370,9 +395,10 @@ void iommu_owner_update_trust(struct iommu_group *group)
 		return;
 	trust_latch(group);
 	strict = trust_is_strict(group->default_domain);
-	ret = trust == IOMMU_OWNER_TRUST_FULL ?
-	      __iommu_group_set_default_type(group, 0) :
-	      trust_prepare(group, trust);
+	if (trust != IOMMU_OWNER_TRUST_FULL)
+		ret = trust_prepare(group, trust);
+	else if (group->ownership.state == IOMMU_OWNER_STATE_BLOCKED)
+		ret = __iommu_group_set_default_type(group, 0);
 	if (ret)
 		pr_err_ratelimited("group %d: no domain that restricts DMA: %d\n",
 				   group->id, ret);
@@ -589,6 +615,9 @@ static int trust_change(struct iommu_group *group, enum iommu_owner_trust trust)
 	ret = iommu_owner_trust_may_change(group, "trust");
 	if (ret)
 		return ret;
+	/* The TSM does not expect it */
+	if (trust_is_changing(group))
+		return -EBUSY;
 	/* Private memory must not be bounced through memory that is shared */
 	if (trust == IOMMU_OWNER_TRUST_RESTRICTED &&
 	    trust_has_view(group, IOMMU_VIEW_PRIVATE))

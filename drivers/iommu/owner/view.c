@@ -24,21 +24,26 @@
 #include <linux/device.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
-#include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/xarray.h>
 
 #include "end.h"
 #include "trust.h"
 #include "view.h"
 
 /*
- * Protects the TSMs and their devices. Inside the lock of a device, outside the mutex
- * of a group.
+ * Protects the TSMs, and keeps them while one is asked. Inside the lock of a device,
+ * outside the mutex of a group.
  */
-static DEFINE_MUTEX(view_lock);
+static DECLARE_RWSEM(view_sem);
 static LIST_HEAD(view_tsms);
+
+/* All views, by device. Found under RCU: nothing else of the device has to be there. */
+static DEFINE_XARRAY(view_devices);
 
 static u64 view_next_generation(void)
 {
@@ -51,131 +56,142 @@ void iommu_view_put(struct iommu_view *view)
 {
 	if (!refcount_dec_and_test(&view->ref))
 		return;
+	pm_runtime_put(view->dev);
 	put_device(view->dev);
-	kfree(view);
+	iommu_group_put(view->group);
+	kfree_rcu(view, rcu);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_view_put);
-
-static struct iommu_view *view_ref(struct iommu_view *view)
-{
-	refcount_inc(&view->ref);
-	return view;
-}
-
-/* The group of @dev, locked, or NULL. @gdev is NULL if it is no member any more. */
-static struct iommu_group *view_lock_group(struct device *dev,
-					   struct group_device **gdev)
-{
-	struct iommu_group *group = iommu_group_get(dev);
-
-	*gdev = NULL;
-	if (!group)
-		return NULL;
-	iommu_owner_lock(group);
-	*gdev = iommu_owner_find_device(group, dev);
-	return group;
-}
-
-static void view_unlock_group(struct iommu_group *group)
-{
-	if (!group)
-		return;
-	iommu_owner_unlock(group);
-	iommu_group_put(group);
-}
 
 /* The view of @dev with a reference, or NULL if it is SHARED */
 struct iommu_view *iommu_view_get(struct device *dev)
 {
-	struct group_device *gdev;
-	struct iommu_group *group = view_lock_group(dev, &gdev);
-	struct iommu_view *view = NULL;
+	struct iommu_view *view;
 
-	if (gdev && dev->iommu->view)
-		view = view_ref(dev->iommu->view);
-	view_unlock_group(group);
-	return view;
+	guard(rcu)();
+	view = xa_load(&view_devices, (unsigned long)dev);
+	return view && refcount_inc_not_zero(&view->ref) ? view : NULL;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_view_get);
+
+/**
+ * iommu_view_is_locked() - Must a device not be reset, and its bus mastering stay on?
+ * @dev: The device.
+ *
+ * Context: Any.
+ * Return: true if it is locked or private.
+ */
+bool iommu_view_is_locked(struct device *dev)
+{
+	enum iommu_view_state state = IOMMU_VIEW_SHARED;
+	struct iommu_view *view;
+
+	guard(rcu)();
+	view = xa_load(&view_devices, (unsigned long)dev);
+	if (view)
+		state = READ_ONCE(view->state);
+	return state == IOMMU_VIEW_LOCKED || state == IOMMU_VIEW_PRIVATE;
+}
+EXPORT_SYMBOL_GPL(iommu_view_is_locked);
+
+/* Lock the group of @view. NULL: the device is no member of it, or has another view. */
+static struct group_device *view_lock_group(struct iommu_view *view)
+{
+	struct group_device *gdev;
+
+	iommu_owner_lock(view->group);
+	gdev = iommu_owner_find_device(view->group, view->dev);
+	return gdev && view->dev->iommu && view->dev->iommu->view == view ?
+	       gdev : NULL;
+}
+
+static void view_unlock_group(struct iommu_view *view)
+{
+	iommu_owner_unlock(view->group);
+}
 
 /* What uses the DMA of a device */
 
 /* The ownership of a group ends because a device of it has lost its view. */
-static void view_end_ownership(struct iommu_group *group)
+static void view_end_ownership(struct iommu_view *view)
 {
-	struct iommu_ownership *own = &group->ownership;
-	struct iommu_owner *owner = NULL;
+	struct iommu_ownership *own = &view->group->ownership;
 	struct iommu_owner_teardown teardown;
+	struct iommu_owner *owner = NULL;
 
-	iommu_owner_lock(group);
-	if (own->state == IOMMU_OWNER_STATE_USER ||
-	    own->state == IOMMU_OWNER_STATE_RESERVED) {
+	if (view_lock_group(view) && view->state == IOMMU_VIEW_ERROR &&
+	    (own->state == IOMMU_OWNER_STATE_USER ||
+	     own->state == IOMMU_OWNER_STATE_RESERVED)) {
 		owner = iommu_owner_get(own->owner);
 		iommu_owner_init_teardown(&teardown, owner,
 					  IOMMU_OWNER_REASON_LOST);
-		iommu_owner_block_group(&teardown, group);
+		iommu_owner_block_group(&teardown, view->group);
 	}
-	iommu_owner_unlock(group);
+	view_unlock_group(view);
 	if (!owner)
 		return;
 	iommu_owner_finish(&teardown);
 	iommu_owner_put(owner);
 }
 
+/* Is a driver bound that was there when the view was lost? No other one may bind. */
+static bool view_has_driver(struct iommu_view *view)
+{
+	struct group_device *gdev = view_lock_group(view);
+	bool driver = gdev && gdev->driver && view->state == IOMMU_VIEW_ERROR;
+
+	view_unlock_group(view);
+	return driver;
+}
+
+/* The TSM has nothing to do with @view any more. */
 static void view_unlink(struct iommu_view *view)
 {
-	mutex_lock(&view_lock);
-	list_del_init(&view->node);
-	view->tsm = NULL;
-	mutex_unlock(&view_lock);
+	scoped_guard(rwsem_write, &view_sem) {
+		list_del_init(&view->node);
+		view->tsm = NULL;
+	}
+	xa_erase(&view_devices, (unsigned long)view->dev);
 	iommu_view_put(view);
 }
 
-/* The TSM lets go of the device, which has left or loses its TSM. */
+/*
+ * The TSM lets go of a device that has left, or that it leaves. One that it cannot
+ * unlock stays lost for ever.
+ */
 static void view_abandon(struct iommu_view *view)
 {
 	struct device *dev = view->dev;
-	struct group_device *gdev;
-	struct iommu_group *group;
-	bool last = false;
+	bool failed;
 
 	guard(device)(dev);
 	if (!view->tsm)
 		return;
-	view->tsm->ops->unlock(dev);
-	view_unlink(view);
-	group = view_lock_group(dev, &gdev);
-	if (gdev && dev->iommu->view == view) {
+	failed = view->tsm->ops->unlock(dev);
+	if (failed)
+		dev_err(dev, "iommu-owner: TSM %s cannot unlock the device\n",
+			view->tsm->name);
+	if (view_lock_group(view) && !failed) {
 		dev->iommu->view = NULL;
-		last = true;
-		iommu_owner_update_trust(group);
-		iommu_owner_report_change(group);
+		iommu_owner_update_trust(view->group);
+		iommu_owner_report_change(view->group);
+	} else if (!READ_ONCE(view->left)) {
+		view_unlock_group(view);
+		scoped_guard(rwsem_write, &view_sem) {
+			list_del_init(&view->node);
+			view->tsm = NULL;
+		}
+		return;
 	}
-	view_unlock_group(group);
-	if (last)
-		iommu_view_put(view);
-}
-
-static bool view_has_driver(struct iommu_view *view)
-{
-	struct group_device *gdev;
-	struct iommu_group *group = view_lock_group(view->dev, &gdev);
-	bool driver = gdev && gdev->driver;
-
-	view_unlock_group(group);
-	return driver;
+	view_unlock_group(view);
+	view_unlink(view);
 }
 
 static void view_work(struct work_struct *work)
 {
 	struct iommu_view *view = container_of(work, struct iommu_view, work);
-	struct iommu_group *group = iommu_group_get(view->dev);
 
-	if (group) {
-		view_end_ownership(group);
-		iommu_group_put(group);
-	}
-	/* Only a driver that was there before can be: no other one may bind */
+	view_end_ownership(view);
 	if (view_has_driver(view))
 		device_release_driver(view->dev);
 	if (READ_ONCE(view->left))
@@ -183,31 +199,40 @@ static void view_work(struct work_struct *work)
 	iommu_view_put(view);
 }
 
+/* Drivers are not removed while the system is asleep, so not in the middle of a resume. */
 static void view_queue(struct iommu_view *view)
 {
-	view_ref(view);
-	if (!queue_work(system_unbound_wq, &view->work))
+	refcount_inc(&view->ref);
+	if (!queue_work(system_freezable_wq, &view->work))
 		iommu_view_put(view);
 }
 
 /* Loss */
 
-static void view_lose(struct iommu_group *group, struct group_device *gdev,
-		      struct iommu_view *view)
+/* An owner loses the group, and a driver its device only. */
+static int view_block(struct iommu_group *group, struct group_device *gdev)
 {
-	struct device *dev = gdev->dev;
+	return group->ownership.owner ? iommu_owner_block_dma(group) :
+					__iommu_group_block_device(group, gdev);
+}
+
+static void view_lose(struct iommu_view *view, struct group_device *gdev)
+{
+	struct iommu_group *group = view->group;
+	struct device *dev = view->dev;
 	int ret;
 
 	lockdep_assert_held(&group->mutex);
 
 	if (view->state == IOMMU_VIEW_ERROR)
 		return;
-	view->state = IOMMU_VIEW_ERROR;
-	view->generation = view_next_generation();
+	WRITE_ONCE(view->state, IOMMU_VIEW_ERROR);
+	WRITE_ONCE(view->generation, view_next_generation());
 	dev->iommu->trust = IOMMU_OWNER_TRUST_BLOCKED;
-	/* An owner loses the group, and a driver its device only */
-	ret = group->ownership.owner ? iommu_owner_block_dma(group) :
-				       __iommu_group_block_device(group, gdev);
+	ret = view_block(group, gdev);
+	/* It is in error already: that this is another one does not matter */
+	if (ret && dev_is_pci(dev))
+		pci_clear_master(to_pci_dev(dev));
 	dev_err(dev, "iommu-owner: the private view is lost, DMA is %s until owner/trust is written\n",
 		ret ? "NOT blocked" : "blocked");
 	group->ownership.unmap = true;
@@ -218,44 +243,101 @@ static void view_lose(struct iommu_group *group, struct group_device *gdev,
 
 /**
  * iommu_view_lost() - A device is not what was locked or accepted any more
- * @dev: The device.
+ * @dev: The device; the caller has a reference.
  *
- * When this returns, its DMA is blocked. What uses it goes afterwards: the driver is
- * unbound, or the ownership of the group ends. It stays blocked until an administrator
- * has written to tsm/unlock and to owner/trust. Nothing happens to a device with the
- * shared view.
+ * When this returns, its DMA is blocked. What uses it goes afterwards: a driver that uses
+ * the DMA API is unbound, the ownership of the group ends. It stays blocked until an
+ * administrator has written to tsm/unlock and to owner/trust. Nothing happens to a device
+ * with the shared view.
  *
  * Context: May sleep. Takes the mutex of the group of @dev, whose lock may be held.
  */
 void iommu_view_lost(struct device *dev)
 {
+	struct iommu_view *view __free(view) = iommu_view_get(dev);
 	struct group_device *gdev;
-	struct iommu_group *group = view_lock_group(dev, &gdev);
 
-	if (gdev && dev->iommu->view)
-		view_lose(group, gdev, dev->iommu->view);
-	view_unlock_group(group);
+	if (likely(!view))
+		return;
+	gdev = view_lock_group(view);
+	if (gdev)
+		view_lose(view, gdev);
+	view_unlock_group(view);
 }
 EXPORT_SYMBOL_GPL(iommu_view_lost);
 
+/* Does a reset of @reset reach @pdev? It may be a PF, or a bridge. */
+static bool view_is_reset(struct pci_dev *pdev, struct pci_dev *reset)
+{
+	struct pci_dev *above = pci_physfn(pdev);
+
+	while (above && above != reset)
+		above = pci_upstream_bridge(above);
+	return above || pdev == reset;
+}
+
+/* The next view, after *@index, of what a reset of @reset reaches, with a reference */
+static struct iommu_view *view_next_reset(struct pci_dev *reset,
+					  unsigned long *index)
+{
+	struct iommu_view *view;
+
+	guard(rcu)();
+	while ((view = xa_find_after(&view_devices, index, ULONG_MAX,
+				     XA_PRESENT)))
+		if (dev_is_pci(view->dev) &&
+		    view_is_reset(to_pci_dev(view->dev), reset) &&
+		    refcount_inc_not_zero(&view->ref))
+			return view;
+	return NULL;
+}
+
+/**
+ * iommu_view_reset() - A device is about to be reset
+ * @pdev: The device: it, its VFs, and what is below it are lost.
+ *
+ * Context: May sleep. Takes mutexes of groups.
+ */
+void iommu_view_reset(struct pci_dev *pdev)
+{
+	struct iommu_view *view;
+	unsigned long index = 0;
+
+	while ((view = view_next_reset(pdev, &index))) {
+		iommu_view_lost(view->dev);
+		iommu_view_put(view);
+	}
+}
+
 /**
  * iommu_view_evidence_changed() - The evidence of a device is not what it was
- * @dev: The device.
+ * @dev: The device; the caller has a reference.
  *
- * A read of it that has begun fails, and so does accepting what was read.
+ * A read of it that has begun fails, and so does accepting what was read. A device that
+ * is private stays so: if it must not, that is iommu_view_lost().
  *
  * Context: May sleep. Takes the mutex of the group of @dev, whose lock may be held.
  */
 void iommu_view_evidence_changed(struct device *dev)
 {
-	struct group_device *gdev;
-	struct iommu_group *group = view_lock_group(dev, &gdev);
+	struct iommu_view *view __free(view) = iommu_view_get(dev);
 
-	if (gdev && dev->iommu->view)
-		dev->iommu->view->generation = view_next_generation();
-	view_unlock_group(group);
+	if (!view)
+		return;
+	if (view_lock_group(view))
+		WRITE_ONCE(view->generation, view_next_generation());
+	view_unlock_group(view);
 }
 EXPORT_SYMBOL_GPL(iommu_view_evidence_changed);
+
+/* Is the device what the core believes? Nothing is known while a TSM is at it. */
+static bool view_is_true(struct iommu_view *view, enum iommu_view_state *was)
+{
+	guard(rwsem_read)(&view_sem);
+	*was = READ_ONCE(view->state);
+	return !view->tsm || READ_ONCE(view->changing) ||
+	       view->tsm->ops->state(view->dev) == *was;
+}
 
 /**
  * iommu_view_check() - A device may have lost its view while it had no power
@@ -265,26 +347,22 @@ EXPORT_SYMBOL_GPL(iommu_view_evidence_changed);
  */
 void iommu_view_check(struct device *dev)
 {
-	struct iommu_view *view __free(view) = NULL;
-	bool lost;
+	struct iommu_view *view __free(view) = iommu_view_get(dev);
+	enum iommu_view_state was;
+	struct group_device *gdev;
 
-	/* Nothing is asked of the others, which are nearly all */
-	if (!dev->iommu || !READ_ONCE(dev->iommu->view))
+	if (likely(!view) || view_is_true(view, &was))
 		return;
-	view = iommu_view_get(dev);
-	if (!view)
-		return;
-	scoped_guard(mutex, &view_lock)
-		lost = view->tsm && !READ_ONCE(view->changing) &&
-		       view->tsm->ops->state(dev) != READ_ONCE(view->state);
-	if (lost)
-		iommu_view_lost(dev);
+	gdev = view_lock_group(view);
+	/* If it is another one, a TSM has changed it since */
+	if (gdev && !view->changing && view->state == was)
+		view_lose(view, gdev);
+	view_unlock_group(view);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_view_check);
 
 /* Changes */
 
-#ifdef CONFIG_PCI
 static int view_pci_master(struct pci_dev *pdev)
 {
 	u16 command;
@@ -294,12 +372,6 @@ static int view_pci_master(struct pci_dev *pdev)
 		return -ENODEV;
 	return !!(command & PCI_COMMAND_MASTER);
 }
-#else
-static int view_pci_master(struct pci_dev *pdev)
-{
-	return 0;
-}
-#endif
 
 /* Is the device on, as far as its bus knows? */
 VISIBLE_IF_KUNIT int iommu_view_bus_master(struct device *dev)
@@ -325,7 +397,7 @@ static struct iommu_view_tsm *view_find_tsm(const char *name)
 {
 	struct iommu_view_tsm *tsm;
 
-	lockdep_assert_held(&view_lock);
+	lockdep_assert_held(&view_sem);
 
 	list_for_each_entry(tsm, &view_tsms, node)
 		if (!strcmp(tsm->name, name))
@@ -339,19 +411,28 @@ static bool view_tsm_handles(const struct iommu_view_tsm *tsm,
 	return tsm->ops && tsm->ops->handles(dev);
 }
 
-/* From now on iommu_view_remove_tsm() waits for what is done with the view. */
+/*
+ * From now on the view can be found, and iommu_view_remove_tsm() waits for what is done
+ * with it.
+ */
 static int view_link(struct iommu_view *view, const char *name)
 {
 	struct iommu_view_tsm *tsm;
+	int ret;
 
-	guard(mutex)(&view_lock);
+	guard(rwsem_write)(&view_sem);
 	tsm = view_find_tsm(name);
 	if (!tsm)
 		return -EINVAL;
 	if (!view_tsm_handles(tsm, view->dev))
 		return -ENXIO;
+	ret = xa_insert(&view_devices, (unsigned long)view->dev, view,
+			GFP_KERNEL);
+	if (ret)
+		return ret == -EBUSY ? -EINVAL : ret;
+	refcount_inc(&view->ref);
 	view->tsm = tsm;
-	list_add_tail(&view_ref(view)->node, &tsm->views);
+	list_add_tail(&view->node, &tsm->views);
 	return 0;
 }
 
@@ -363,9 +444,12 @@ static struct iommu_view *view_alloc(struct device *dev)
 		return NULL;
 	refcount_set(&view->ref, 1);
 	view->dev = get_device(dev);
+	view->group = iommu_group_get(dev);
 	view->generation = view_next_generation();
 	INIT_LIST_HEAD(&view->node);
 	INIT_WORK(&view->work, view_work);
+	/* Also if it fails, as it does where there is no runtime PM */
+	pm_runtime_get_sync(dev);
 	return view;
 }
 
@@ -386,11 +470,11 @@ static int view_enter_locked(struct iommu_view *view, struct iommu_group *group,
 	ret = iommu_owner_trust_may_change(group, "view");
 	if (ret)
 		return ret;
-	view->changing = true;
+	WRITE_ONCE(view->changing, true);
 	iommu_owner_update_trust(group);
 	if (view_is_blocked(group, gdev))
 		return 0;
-	view->changing = false;
+	WRITE_ONCE(view->changing, false);
 	iommu_owner_update_trust(group);
 	return gdev->dev->iommu->require_direct ? -EOPNOTSUPP : -EIO;
 }
@@ -398,22 +482,22 @@ static int view_enter_locked(struct iommu_view *view, struct iommu_group *group,
 /* A device gets a view that a TSM has to do with. */
 static int view_enter_new(struct iommu_view *view)
 {
+	struct iommu_group *group = view->group;
 	struct device *dev = view->dev;
 	struct group_device *gdev;
-	struct iommu_group *group = view_lock_group(dev, &gdev);
 	int ret = -EOPNOTSUPP;
 
-	if (gdev && dev->iommu->view) {
-		ret = -EINVAL;
-	} else if (gdev) {
+	if (!group)
+		return ret;
+	iommu_owner_lock(group);
+	gdev = iommu_owner_find_device(group, dev);
+	if (gdev && dev->iommu) {
 		dev->iommu->view = view;
 		ret = view_enter_locked(view, group, gdev);
 		if (ret)
 			dev->iommu->view = NULL;
-		else
-			view_ref(view);
 	}
-	view_unlock_group(group);
+	iommu_owner_unlock(group);
 	return ret;
 }
 
@@ -442,63 +526,69 @@ static int view_may_accept(struct iommu_view *view, struct iommu_group *group,
 
 static int view_enter_accept(struct iommu_view *view, u64 generation)
 {
-	struct group_device *gdev;
-	struct iommu_group *group = view_lock_group(view->dev, &gdev);
+	struct group_device *gdev = view_lock_group(view);
 	int ret = -ENODEV;
 
 	if (gdev)
-		ret = view_may_accept(view, group, generation);
+		ret = view_may_accept(view, view->group, generation);
 	if (!ret)
-		ret = view_enter_locked(view, group, gdev);
-	view_unlock_group(group);
+		ret = view_enter_locked(view, view->group, gdev);
+	view_unlock_group(view);
 	return ret;
 }
 
 static int view_enter_unlock(struct iommu_view *view)
 {
-	struct group_device *gdev;
-	struct iommu_group *group = view_lock_group(view->dev, &gdev);
+	struct group_device *gdev = view_lock_group(view);
 	int ret = -ENODEV;
 
 	if (gdev)
-		ret = view_enter_locked(view, group, gdev);
-	view_unlock_group(group);
+		ret = view_enter_locked(view, view->group, gdev);
+	view_unlock_group(view);
 	return ret;
 }
 
 /*
- * A TSM has come to an end with @view, which is @state now. Not if it was lost
- * meanwhile: -EIO, or if the device has gone: -ENODEV.
+ * The device has been unlocked, and its DMA is still blocked: its bus mastering, which
+ * was left on when a driver had gone, can be cleared now.
  */
-static int view_settle(struct iommu_view *view, enum iommu_view_state state)
+static void view_clear_master(struct iommu_view *view)
 {
+	WRITE_ONCE(view->state, IOMMU_VIEW_SHARED);
+	if (dev_is_pci(view->dev))
+		pci_clear_master(to_pci_dev(view->dev));
+}
+
+/*
+ * A TSM has come to an end with @view, which is @state now. Not if it was lost
+ * meanwhile: -EIO; if its evidence is not @generation, which may be 0: -EAGAIN; if the
+ * device has gone: -ENODEV.
+ */
+static int view_settle(struct iommu_view *view, enum iommu_view_state state,
+		       u64 generation)
+{
+	struct group_device *gdev = view_lock_group(view);
 	struct device *dev = view->dev;
-	struct group_device *gdev;
-	struct iommu_group *group = view_lock_group(dev, &gdev);
-	bool gone = false;
 	int ret = 0;
 
-	if (!gdev || view->left) {
+	if (!gdev)
 		ret = -ENODEV;
-		goto out;
-	}
-	view->changing = false;
-	if (state == IOMMU_VIEW_SHARED) {
-		dev->iommu->view = NULL;
-		gone = true;
-	} else if (view->state == IOMMU_VIEW_ERROR) {
+	else if (state != IOMMU_VIEW_SHARED && view->state == IOMMU_VIEW_ERROR)
 		ret = -EIO;
-	} else {
-		view->state = state;
+	else if (generation && generation != view->generation)
+		ret = -EAGAIN;
+	if (gdev && ret != -EAGAIN) {
+		WRITE_ONCE(view->changing, false);
+		if (state == IOMMU_VIEW_SHARED)
+			dev->iommu->view = NULL;
+		if (!ret)
+			WRITE_ONCE(view->state, state);
+		iommu_owner_update_trust(view->group);
+		iommu_owner_report_change(view->group);
 	}
-	iommu_owner_update_trust(group);
-	iommu_owner_report_change(group);
-out:
-	view_unlock_group(group);
-	if (gone) {
+	view_unlock_group(view);
+	if (!ret && state == IOMMU_VIEW_SHARED)
 		view_unlink(view);
-		iommu_view_put(view);
-	}
 	return ret;
 }
 
@@ -513,16 +603,18 @@ static int view_fail(struct iommu_view *view, enum iommu_view_state before,
 	struct device *dev = view->dev;
 
 	if (ops->state(dev) == before) {
-		view_settle(view, before);
+		view_settle(view, before, 0);
 		return ret;
 	}
-	if (ops->unlock(dev) || ops->state(dev) != IOMMU_VIEW_SHARED)
+	if (ops->unlock(dev) || ops->state(dev) != IOMMU_VIEW_SHARED) {
 		dev_err(dev, "iommu-owner: TSM %s cannot unlock the device\n",
 			view->tsm->name);
-	else if (before == IOMMU_VIEW_SHARED)
-		return view_settle(view, before) ?: ret;
+	} else if (before == IOMMU_VIEW_SHARED) {
+		view_settle(view, before, 0);
+		return ret;
+	}
 	iommu_view_lost(dev);
-	view_settle(view, IOMMU_VIEW_ERROR);
+	view_settle(view, IOMMU_VIEW_ERROR, 0);
 	return ret;
 }
 
@@ -533,8 +625,8 @@ static int view_fail(struct iommu_view *view, enum iommu_view_state before,
  *
  * Context: May sleep for as long as the TSM takes. Takes the lock of @dev and the mutex
  * of its group.
- * Return: 0; -EINVAL if there is no TSM of that name, or the device is locked already;
- * -ENXIO if the TSM cannot lock this device; -EBUSY if a driver is bound to a device of
+ * Return: 0; -EINVAL if there is no TSM of that name, or one has locked the device
+ * already; -ENXIO if the TSM cannot lock this device; -EBUSY if a driver is bound to a device of
  * the group, it has an owner or is in quarantine, a driver has left a mapping, or bus
  * mastering is on, which is logged; -EOPNOTSUPP if there is no IOMMU that can block the
  * device; -ENODEV if it does not answer or is removed; -EIO if DMA could not be blocked,
@@ -565,15 +657,9 @@ int iommu_view_lock(struct device *dev, const char *name)
 		ret = view->tsm->ops->lock(dev);
 	if (ret)
 		return view_fail(view, IOMMU_VIEW_SHARED, ret);
-	return view_settle(view, IOMMU_VIEW_LOCKED);
+	return view_settle(view, IOMMU_VIEW_LOCKED, 0);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_view_lock);
-
-/* Was the evidence the same until the end? */
-static bool view_evidence_is(struct iommu_view *view, u64 generation)
-{
-	return !generation || READ_ONCE(view->generation) == generation;
-}
 
 /**
  * iommu_view_accept() - Let a device reach private memory
@@ -604,18 +690,11 @@ int iommu_view_accept(struct device *dev, u64 generation)
 		return ret;
 	ops = view->tsm->ops;
 	ret = ops->accept(dev);
-	if (!ret && !view_evidence_is(view, generation))
-		ret = -EAGAIN;
 	if (!ret && ops->state(dev) != IOMMU_VIEW_PRIVATE)
 		ret = -EIO;
 	if (!ret)
-		ret = view_settle(view, IOMMU_VIEW_PRIVATE);
-	else
-		return view_fail(view, IOMMU_VIEW_LOCKED, ret);
-	/* It was lost after it had been accepted */
-	if (ret == -EIO)
-		ops->unlock(dev);
-	return ret;
+		ret = view_settle(view, IOMMU_VIEW_PRIVATE, generation);
+	return ret ? view_fail(view, IOMMU_VIEW_LOCKED, ret) : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_view_accept);
 
@@ -628,8 +707,8 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_view_accept);
  *
  * Context: May sleep for as long as the TSM takes. Takes the lock of @dev and the mutex
  * of its group.
- * Return: 0; -EINVAL if it is not locked, or by another TSM; -EBUSY and -ENODEV as for
- * iommu_view_lock(); or the error of the TSM: then it is lost.
+ * Return: 0; -EINVAL if it is not locked, or by another TSM; -EBUSY, -ENODEV, -EOPNOTSUPP
+ * and -EIO as for iommu_view_lock(); or the error of the TSM: then it is lost.
  */
 int iommu_view_unlock(struct device *dev, const char *name)
 {
@@ -647,10 +726,12 @@ int iommu_view_unlock(struct device *dev, const char *name)
 	if (ret)
 		return ret;
 	ret = view->tsm->ops->unlock(dev);
-	if (!ret)
-		return view_settle(view, IOMMU_VIEW_SHARED);
+	if (!ret) {
+		view_clear_master(view);
+		return view_settle(view, IOMMU_VIEW_SHARED, 0);
+	}
 	iommu_view_lost(dev);
-	view_settle(view, IOMMU_VIEW_ERROR);
+	view_settle(view, IOMMU_VIEW_ERROR, 0);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_view_unlock);
@@ -666,49 +747,72 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_view_unlock);
  */
 void iommu_view_shutdown(struct device *dev)
 {
-	struct iommu_view *view __free(view) = NULL;
+	struct iommu_view *view __free(view) = iommu_view_get(dev);
+	struct group_device *gdev;
 
-	if (!dev->iommu || !READ_ONCE(dev->iommu->view))
+	if (likely(!view))
 		return;
-	view = iommu_view_get(dev);
-	if (!view || !view->tsm)
-		return;
-	view->tsm->ops->unlock(dev);
+	device_lock_assert(dev);
+	gdev = view_lock_group(view);
+	if (gdev)
+		view_block(view->group, gdev);
+	view_unlock_group(view);
+	if (view->tsm && view->tsm->ops->unlock(dev))
+		dev_err(dev, "iommu-owner: TSM %s cannot unlock the device\n",
+			view->tsm->name);
+	/* Whatever it is now, bus mastering must not stay on */
+	WRITE_ONCE(view->state, IOMMU_VIEW_ERROR);
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_view_shutdown);
 
-/*
- * Read the evidence of generation *@generation, or of any if that is 0: set to the
- * one that was read. Return the number of bytes; -EINVAL if the device is not locked; -EAGAIN if it
- * is another generation, also if it changes now; -EIO if the view is lost; or the error
- * of the TSM. The lock of the device is taken.
- */
-ssize_t iommu_view_evidence(struct device *dev,
-			    enum iommu_owner_evidence_kind kind, u64 *generation,
-			    u64 offset, void *buf, size_t length, u64 *total)
+static ssize_t view_read_evidence(struct iommu_view *view,
+				  enum iommu_owner_evidence_kind kind,
+				  u64 *generation, u64 offset, void *buf,
+				  size_t length, u64 *total)
 {
-	struct iommu_view *view __free(view) = NULL;
-	u64 first;
+	u64 first = READ_ONCE(view->generation);
 	ssize_t ret;
 
-	guard(device)(dev);
-	view = iommu_view_get(dev);
-	if (!view || !view->tsm)
-		return -EINVAL;
-	first = READ_ONCE(view->generation);
+	device_lock_assert(view->dev);
+
 	if (READ_ONCE(view->state) == IOMMU_VIEW_ERROR)
 		return -EIO;
 	if (*generation && *generation != first)
 		return -EAGAIN;
 	*total = 0;
-	ret = view->tsm->ops->evidence(dev, kind, offset, buf, length, total);
+	ret = view->tsm->ops->evidence(view->dev, kind, offset, buf, length,
+				       total);
 	if (ret < 0)
 		return ret;
 	if (WARN_ON_ONCE(ret > length))
 		return -EIO;
-	if (!view_evidence_is(view, first))
+	if (READ_ONCE(view->generation) != first)
 		return -EAGAIN;
 	*generation = first;
+	return ret;
+}
+
+/*
+ * Read the evidence of generation *@generation, or of any if that is 0: it is set to the
+ * one that was read. Return the number of bytes; -EINVAL if the device is not locked;
+ * -EAGAIN if it is another generation, also if it changes now; -EIO if the view is lost;
+ * -EINTR; or the error of the TSM. The lock of the device is taken.
+ */
+ssize_t iommu_view_evidence(struct device *dev,
+			    enum iommu_owner_evidence_kind kind, u64 *generation,
+			    u64 offset, void *buf, size_t length, u64 *total)
+{
+	struct iommu_view *view __free(view) = iommu_view_get(dev);
+	ssize_t ret = -EINVAL;
+
+	if (!view)
+		return ret;
+	if (device_lock_interruptible(dev))
+		return -EINTR;
+	if (view->tsm)
+		ret = view_read_evidence(view, kind, generation, offset, buf,
+					 length, total);
+	device_unlock(dev);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(iommu_view_evidence);
@@ -720,7 +824,7 @@ bool iommu_view_is_handled(struct device *dev)
 {
 	struct iommu_view_tsm *tsm;
 
-	guard(mutex)(&view_lock);
+	guard(rwsem_read)(&view_sem);
 	list_for_each_entry(tsm, &view_tsms, node)
 		if (view_tsm_handles(tsm, dev))
 			return true;
@@ -729,7 +833,7 @@ bool iommu_view_is_handled(struct device *dev)
 
 int iommu_view_add_tsm(struct iommu_view_tsm *tsm)
 {
-	guard(mutex)(&view_lock);
+	guard(rwsem_write)(&view_sem);
 	if (view_find_tsm(tsm->name))
 		return -EEXIST;
 	INIT_LIST_HEAD(&tsm->views);
@@ -742,20 +846,26 @@ static struct iommu_view *view_next(struct iommu_view_tsm *tsm)
 {
 	struct iommu_view *view;
 
-	guard(mutex)(&view_lock);
+	guard(rwsem_read)(&view_sem);
 	view = list_first_entry_or_null(&tsm->views, struct iommu_view, node);
-	return view ? view_ref(view) : NULL;
+	if (view)
+		refcount_inc(&view->ref);
+	return view;
 }
 
-/* When this returns, no operation of @tsm runs, and all its devices are unlocked. */
+/*
+ * When this returns, no operation of @tsm runs. With the lock of a device none is in the
+ * middle of something, and from the loss on none begins but to unlock it.
+ */
 void iommu_view_remove_tsm(struct iommu_view_tsm *tsm)
 {
 	struct iommu_view *view;
 
-	scoped_guard(mutex, &view_lock)
+	scoped_guard(rwsem_write, &view_sem)
 		list_del(&tsm->node);
 	while ((view = view_next(tsm))) {
-		iommu_view_lost(view->dev);
+		scoped_guard(device, view->dev)
+			iommu_view_lost(view->dev);
 		flush_work(&view->work);
 		view_abandon(view);
 		iommu_view_put(view);
@@ -765,7 +875,10 @@ EXPORT_SYMBOL_IF_KUNIT(iommu_view_remove_tsm);
 
 /* The life of a group */
 
-/* Without a group there is no view. What the TSM has of it goes later. */
+/*
+ * Without a group there is no view. What the TSM has of it goes later; until then the
+ * device does not get another one.
+ */
 static void view_left(struct iommu_group *group, struct device *dev)
 {
 	struct iommu_view *view = dev->iommu ? dev->iommu->view : NULL;
@@ -777,7 +890,6 @@ static void view_left(struct iommu_group *group, struct device *dev)
 	dev->iommu->view = NULL;
 	WRITE_ONCE(view->left, true);
 	view_queue(view);
-	iommu_view_put(view);
 }
 
 static const struct iommu_owner_concept view_concept = {

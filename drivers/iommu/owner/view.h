@@ -11,13 +11,15 @@
 
 /**
  * struct iommu_view - The view of a device, unless it is SHARED and stays so
- * @ref: One of the device as long as it has this view, one of the TSM, and one of
- *	@work.
- * @dev: The device, with a reference.
+ * @ref: One as long as the device, or its TSM, has this view, one of @work, and those of
+ *	tasks that look at it.
+ * @rcu: Frees it.
+ * @dev: The device, with a reference, also one of runtime PM: without power, it is lost.
+ * @group: Its group, with a reference.
  * @state: The view. This, @changing and @generation are protected by the mutex of the
- *	group.
+ *	group, and also read without it.
  * @changing: A TSM is at it.
- * @left: The device has left its group. It does not get another view.
+ * @left: The device has left its group.
  * @generation: Of the evidence; no other evidence ever has the same.
  * @tsm: Who has locked it. Changed with the lock of the device held.
  * @node: Entry in the views of @tsm.
@@ -25,7 +27,9 @@
  */
 struct iommu_view {
 	refcount_t ref;
+	struct rcu_head rcu;
 	struct device *dev;
+	struct iommu_group *group;
 	enum iommu_view_state state;
 	bool changing;
 	bool left;
@@ -43,15 +47,18 @@ static inline enum iommu_view_state iommu_view_of(struct device *dev)
 	return dev->iommu->view->state;
 }
 
+static inline bool iommu_view_is_changing(struct device *dev)
+{
+	return IS_ENABLED(CONFIG_IOMMU_OWNER_VIEW) && dev->iommu &&
+	       dev->iommu->view && dev->iommu->view->changing;
+}
+
 /* Is the view none with which @dev may do DMA? */
 static inline bool iommu_view_blocks(struct device *dev)
 {
-	if (!IS_ENABLED(CONFIG_IOMMU_OWNER_VIEW) || !dev->iommu ||
-	    !dev->iommu->view)
-		return false;
-	return dev->iommu->view->changing ||
-	       dev->iommu->view->state == IOMMU_VIEW_LOCKED ||
-	       dev->iommu->view->state == IOMMU_VIEW_ERROR;
+	return iommu_view_is_changing(dev) ||
+	       iommu_view_of(dev) == IOMMU_VIEW_LOCKED ||
+	       iommu_view_of(dev) == IOMMU_VIEW_ERROR;
 }
 
 /* view.c */

@@ -20,11 +20,14 @@ static struct device *evidence_find_device(const struct iommu_owner_evidence *cm
 
 	if (!group)
 		return NULL;
-	scoped_guard(mutex, &group->mutex)
-		for_each_group_device(group, gdev)
-			if (!strncmp(dev_name(gdev->dev), cmd->device,
-				     IOMMU_OWNER_DEVICE_LEN))
-				dev = get_device(gdev->dev);
+	mutex_lock(&group->mutex);
+	for_each_group_device(group, gdev)
+		if (!strncmp(dev_name(gdev->dev), cmd->device,
+			     IOMMU_OWNER_DEVICE_LEN)) {
+			dev = get_device(gdev->dev);
+			break;
+		}
+	mutex_unlock(&group->mutex);
 	iommu_group_put(group);
 	return dev;
 }
@@ -74,7 +77,9 @@ static int evidence_ioctl(void __user *arg)
 	struct iommu_owner_cmd cmd = { .arg = arg, .buf = &evidence };
 	int ret;
 
-	ret = iommu_owner_cmd_copy(&cmd, sizeof(evidence), sizeof(evidence));
+	ret = iommu_owner_cmd_copy(&cmd, sizeof(evidence),
+				   offsetofend(struct iommu_owner_evidence,
+					       device));
 	if (!ret)
 		ret = evidence_check(&evidence);
 	if (!ret)

@@ -4,6 +4,7 @@
 #include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/kstrtox.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -29,6 +30,12 @@ static ssize_t lock_show(struct device *dev, struct device_attribute *attr,
 			  view && view->tsm ? view->tsm->name : "");
 }
 
+/* The default domain of the group is replaced, as by a write to its "type". */
+static bool view_may_write(void)
+{
+	return capable(CAP_SYS_ADMIN) && capable(CAP_SYS_RAWIO);
+}
+
 /* @buf without the line feed at its end */
 static char *view_copy_word(const char *buf)
 {
@@ -42,6 +49,8 @@ static ssize_t lock_store(struct device *dev, struct device_attribute *attr,
 {
 	char *name __free(kfree) = view_copy_word(buf);
 
+	if (!view_may_write())
+		return -EACCES;
 	return name ? iommu_view_lock(dev, name) ?: count : -ENOMEM;
 }
 static DEVICE_ATTR_RW(lock);
@@ -51,6 +60,8 @@ static ssize_t unlock_store(struct device *dev, struct device_attribute *attr,
 {
 	char *name __free(kfree) = view_copy_word(buf);
 
+	if (!view_may_write())
+		return -EACCES;
 	return name ? iommu_view_unlock(dev, name) ?: count : -ENOMEM;
 }
 static DEVICE_ATTR_WO(unlock);
@@ -79,6 +90,8 @@ static ssize_t accept_store(struct device *dev, struct device_attribute *attr,
 	bool accept;
 	int ret;
 
+	if (!view_may_write())
+		return -EACCES;
 	if (!copy)
 		return -ENOMEM;
 	ret = kstrtobool(strsep(&rest, " "), &accept);
@@ -120,13 +133,21 @@ const struct attribute_group iommu_view_attr_group = {
 	.is_visible = SYSFS_GROUP_VISIBLE(view),
 };
 
-/* Let the files appear for what a new TSM handles, or disappear. */
-static void view_update_files(void)
+/*
+ * Let the files appear for what a new TSM handles, or disappear. Those of others are not
+ * touched: they may be open.
+ */
+static void view_update_files(const struct iommu_view_tsm *tsm)
 {
+	static DEFINE_MUTEX(view_files_lock);	/* of two TSMs at a time */
 	struct pci_dev *pdev = NULL;
 
+	if (!tsm->ops)
+		return;
+	guard(mutex)(&view_files_lock);
 	for_each_pci_dev(pdev)
-		if (device_is_registered(&pdev->dev))
+		if (device_is_registered(&pdev->dev) &&
+		    tsm->ops->handles(&pdev->dev))
 			sysfs_update_group(&pdev->dev.kobj,
 					   &iommu_view_attr_group);
 }
@@ -147,7 +168,7 @@ int iommu_view_register(struct iommu_view_tsm *tsm)
 		return -EINVAL;
 	ret = iommu_view_add_tsm(tsm);
 	if (!ret)
-		view_update_files();
+		view_update_files(tsm);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_view_register);
@@ -158,11 +179,12 @@ EXPORT_SYMBOL_GPL(iommu_view_register);
  *
  * Devices that it has locked are lost, what uses them goes, and they are unlocked.
  *
- * Context: May sleep, for as long as their drivers take. No lock of a device is held.
+ * Context: May sleep, for as long as their drivers take. No lock of a device that @tsm
+ * handles is held.
  */
 void iommu_view_unregister(struct iommu_view_tsm *tsm)
 {
 	iommu_view_remove_tsm(tsm);
-	view_update_files();
+	view_update_files(tsm);
 }
 EXPORT_SYMBOL_GPL(iommu_view_unregister);

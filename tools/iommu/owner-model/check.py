@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Check the models of the ownership of IOMMU groups, and of shared PASIDs, with spin.
+"""Check the models of the ownership of IOMMU groups, of shared PASIDs and of views, with spin.
 
 usage: check [--keep DIR] [--update] [NAME...]
 
@@ -39,6 +39,7 @@ CLEAN = {
     'returns': ('PROGRESS', 'returns'),
     'clean': ('PROGRESS', 'clean'),
     'today': ('TODAY', ''),
+    'view': ('VIEW', ''),
     'pasid': ('PASID', ''),
     'pasid-returns': ('PASID', 'returns'),
 }
@@ -75,6 +76,12 @@ BROKEN = {
     'mut-unwatch-first': ('SHARE MUT_UNWATCH_FIRST', '', ''),
     'mut-watch-late': ('PROGRESS MUT_WATCH_LATE', '', ''),
     'mut-no-work': ('PROGRESS MUT_NO_WORK', 'completes', 'acceptance cycle'),
+    'mut-view-mixed': ('VIEW MUT_VIEW_MIXED', '', 'view'),
+    'mut-view-unbind-first': ('VIEW MUT_VIEW_UNBIND_FIRST', '', 'domain'),
+    'mut-view-settle': ('VIEW MUT_VIEW_SETTLE', '', 'lost'),
+    'mut-view-in-use': ('VIEW MUT_VIEW_IN_USE', '', 'domain'),
+    'mut-view-no-stop': ('VIEW MUT_VIEW_NO_STOP', '', 'is'),
+    'mut-view-probe': ('VIEW MUT_VIEW_PROBE', '', ''),
     'mut-bit-stays': ('PASID MUT_BIT_STAYS', '', 'allowed'),
     'mut-attach-stays': ('PASID MUT_ATTACH_STAYS', '', 'attached'),
     'mut-free-live': ('PASID MUT_FREE_LIVE', '', ''),
@@ -97,7 +104,10 @@ def command(*cmd, cwd):
 
 
 def model(flags):
-    return 'pasid.pml' if 'PASID' in flags.split() else 'owner.pml'
+    for name in ('PASID', 'VIEW'):
+        if name in flags.split():
+            return name.lower() + '.pml'
+    return 'owner.pml'
 
 
 def verify(flags, formula, where):

@@ -43,6 +43,7 @@ struct fake_device {
  * @tsm: As the core knows it.
  * @devices: Its devices.
  * @blind: It handles no device.
+ * @any: It handles devices of other buses as well.
  * @error: What the next operation returns ...
  * @works: ... although it does what it was asked for.
  * @during: Called in each operation. Optional.
@@ -53,6 +54,7 @@ struct fake {
 	struct iommu_view_tsm tsm;
 	struct fake_device devices[DEVICES];
 	bool blind;
+	bool any;
 	int error;
 	bool works;
 	void (*during)(struct device *dev);
@@ -75,8 +77,8 @@ static struct fake_device *fake_of(struct device *dev)
 
 static bool fake_handles(struct device *dev)
 {
-	return !fake->blind && dev->bus &&
-	       !strcmp(dev->bus->name, "iommu_owner_mock");
+	return fake->any || (!fake->blind && dev->bus &&
+			     !strcmp(dev->bus->name, "iommu_owner_mock"));
 }
 
 static int fake_do(struct device *dev, enum iommu_view_state to)
@@ -393,6 +395,54 @@ static void accepted_and_probed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA, mdev->group->domain->type);
 }
 
+/* Its bus mastering stays on, so its DMA is blocked without a driver. */
+static void private_without_a_driver(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev;
+
+	if (!translates(test))
+		kunit_skip(test, NO_TRANSLATION);
+	mdev = device(test, NULL);
+	accept(test, mdev);
+	KUNIT_EXPECT_TRUE(test, iommu_view_is_locked(&mdev->dev));
+	for (unsigned int i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
+		KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL,
+				mock_state(mdev->group));
+		KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+		KUNIT_EXPECT_TRUE(test,
+				  mock_reaches(mdev, mdev->group->default_domain));
+		mock_unbind(mdev);
+	}
+	KUNIT_EXPECT_EQ(test, 0, iommu_view_unlock(&mdev->dev, "fake0"));
+	KUNIT_EXPECT_TRUE(test, mock_reaches(mdev, mdev->group->default_domain));
+	KUNIT_EXPECT_FALSE(test, iommu_view_is_locked(&mdev->dev));
+}
+
+/* A member of a group that has no IOMMU, as VFIO makes for itself */
+static void no_iommu(struct kunit *test)
+{
+	struct iommu_group *group = iommu_group_alloc();
+	struct device *dev = root_device_register("iommu_owner_view");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, group);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	fake->any = true;
+	KUNIT_EXPECT_EQ(test, 0, iommu_group_add_device(group, dev));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_view_lock(dev, "fake0"));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_view_accept(dev, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_view_unlock(dev, "fake0"));
+	iommu_view_lost(dev);
+	iommu_view_evidence_changed(dev);
+	iommu_view_check(dev);
+	iommu_group_remove_device(dev);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_view_lock(dev, "fake0"));
+	iommu_view_lost(dev);
+	root_device_unregister(dev);
+	iommu_group_put(group);
+}
+
 /* What a TSM is asked for, and what not */
 
 static void wrong_names_and_states(struct kunit *test)
@@ -591,6 +641,33 @@ static void private_is_not_bounced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
 }
 
+static struct iommu_group *restricted_group;
+static int restricted_result;
+
+static void restrict_it(struct device *dev)
+{
+	restricted_result = iommu_owner_set_trust(restricted_group,
+						  IOMMU_OWNER_TRUST_RESTRICTED);
+}
+
+/* Nor does it change while the TSM is at the device. */
+static void not_restricted_meanwhile(struct kunit *test)
+{
+	struct mock_device *mdev;
+
+	if (!translates(test))
+		kunit_skip(test, NO_TRANSLATION);
+	mdev = device(test, NULL);
+	lock(test, mdev);
+	restricted_group = mdev->group;
+	restricted_result = 0;
+	fake->during = restrict_it;
+	KUNIT_EXPECT_EQ(test, 0, iommu_view_accept(&mdev->dev, 0));
+	fake->during = NULL;
+	KUNIT_EXPECT_EQ(test, -EBUSY, restricted_result);
+	KUNIT_EXPECT_FALSE(test, mdev->dev.iommu->untrusted);
+}
+
 /* The default domain stays one that translates, and PASIDs have no view. */
 static void private_is_translated(struct kunit *test)
 {
@@ -712,6 +789,72 @@ static void lost_between(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_view_unlock(&mdev->dev, "fake0"));
 	KUNIT_EXPECT_EQ(test, IOMMU_VIEW_SHARED, view_of(mdev));
 	expect_blocked(test, mdev);
+}
+
+/* What comes after the device has been unlocked is not the business of the loss. */
+static void lost_while_it_is_unlocked(struct kunit *test)
+{
+	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
+	struct mock_device *mdev;
+
+	if (!translates(test))
+		kunit_skip(test, NO_TRANSLATION);
+	mdev = device(test, NULL);
+	for (unsigned int i = 0; i < 20; i++) {
+		accept(test, mdev);
+		fake->during = lose_it;
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_view_unlock(&mdev->dev, "fake0"));
+		KUNIT_ASSERT_EQ(test, 4, set_trust(test, mdev, "full"));
+		KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
+		msleep(20);
+		KUNIT_ASSERT_TRUE(test, mock_bound(nic, mdev));
+		mock_unbind(mdev);
+	}
+}
+
+/* The one that is left stays with its user. */
+static void one_of_two_is_pulled_out(struct kunit *test)
+{
+	struct mock_owner *owner = mock_owner(test, "vfio");
+	struct mock_device *mdev, *other;
+
+	if (!translates(test))
+		kunit_skip(test, NO_TRANSLATION);
+	mdev = device(test, NULL);
+	other = device(test, mdev->group);
+	accept(test, mdev);
+	accept(test, other);
+	KUNIT_ASSERT_EQ(test, 0,
+			iommu_owner_claim_group(owner->owner, mdev->group));
+	mock_device_del(other);
+	for (unsigned int i = 0; i < 500; i++) {
+		if (fake_state(&other->dev) == IOMMU_VIEW_SHARED)
+			break;
+		msleep(20);
+	}
+	KUNIT_EXPECT_EQ(test, IOMMU_VIEW_SHARED, fake_state(&other->dev));
+	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_USER, mock_state(mdev->group));
+	KUNIT_EXPECT_EQ(test, IOMMU_VIEW_PRIVATE, view_of(mdev));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_owner_release_group(owner->owner, mdev->group));
+}
+
+/* One that the TSM cannot unlock when it goes is lost for ever. */
+static void tsm_leaves_it_locked(struct kunit *test)
+{
+	struct mock_device *mdev;
+
+	if (!translates(test))
+		kunit_skip(test, NO_TRANSLATION);
+	mdev = device(test, NULL);
+	accept(test, mdev);
+	fake->error = -ENODATA;
+	fake_unregister(NULL);
+	KUNIT_EXPECT_EQ(test, IOMMU_VIEW_ERROR, view_of(mdev));
+	set_trust(test, mdev, "full");
+	expect_blocked(test, mdev);
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_view_unlock(&mdev->dev, "fake0"));
 }
 
 static int lose_in_probe(struct mock_driver *mdrv, struct mock_device *mdev)
@@ -1194,6 +1337,8 @@ static void view_test_exit(struct kunit *test)
 static struct kunit_case view_cases[] = {
 	KUNIT_CASE(private_and_shared),
 	KUNIT_CASE(lock_then_unlock),
+	KUNIT_CASE(private_without_a_driver),
+	KUNIT_CASE(no_iommu),
 	KUNIT_CASE(accepted_and_probed),
 	KUNIT_CASE(wrong_names_and_states),
 	KUNIT_CASE(not_changed_in_use),
@@ -1204,17 +1349,21 @@ static struct kunit_case view_cases[] = {
 	KUNIT_CASE(tables_must_be_private),
 	KUNIT_CASE(identity_is_not_accepted),
 	KUNIT_CASE(private_is_not_bounced),
+	KUNIT_CASE(not_restricted_meanwhile),
 	KUNIT_CASE(private_is_translated),
 	KUNIT_CASE(lock_fails),
 	KUNIT_CASE(accept_fails),
 	KUNIT_CASE(unlock_fails),
 	KUNIT_CASE(lost_between),
+	KUNIT_CASE(lost_while_it_is_unlocked),
 	KUNIT_CASE(lost_in_probe),
 	KUNIT_CASE(lost_by_an_owner),
 	KUNIT_CASE(lost_when_quiesced),
 	KUNIT_CASE(lost_without_power),
 	KUNIT_CASE(tsm_goes_away),
+	KUNIT_CASE(tsm_leaves_it_locked),
 	KUNIT_CASE(pulled_out),
+	KUNIT_CASE(one_of_two_is_pulled_out),
 	KUNIT_CASE(one_group_has_one_view),
 	KUNIT_CASE(joins_a_private_one),
 	KUNIT_CASE(evidence_in_parts),
