@@ -50,14 +50,16 @@ bit owned;
 #define IDLE		(!device[0].driver && !device[1].driver && !owned)
 #define KEPT(d)		(VIEW_BLOCKS(d) || !device[d].trusted)
 
+#define ANY_PRIVATE	(device[0].view == PRIVATE || device[1].view == PRIVATE)
+
 /* The domains of a group that nothing uses */
 inline update()
 {
 	if
-	:: IDLE && SETTLED && TRUSTED ->
+	:: IDLE && SETTLED && TRUSTED && !ANY_PRIVATE ->
 		device[0].domain = DEFAULT;
 		device[1].domain = DEFAULT
-	:: IDLE && !(SETTLED && TRUSTED) ->
+	:: IDLE && !(SETTLED && TRUSTED && !ANY_PRIVATE) ->
 		device[0].domain = BLOCKING;
 		device[1].domain = BLOCKING
 	:: else
@@ -179,6 +181,8 @@ end:	do
 			fi
 		:: else
 		fi;
+		/* What the TSM was not to do does not go on */
+		assert(device[d].is != PRIVATE || device[d].view != LOCKED);
 		/* Fewer states */
 		atomic {
 			result = 0;
@@ -198,7 +202,10 @@ end:	do
 		device[d].is == LOCKED || device[d].is == PRIVATE ->
 		device[d].is = ERROR
 	   }
-	:: atomic { lose(d) }
+	:: atomic {
+		device[d].view != ERROR &&
+		(device[d].view != SHARED || device[d].changing) -> lose(d)
+	   }
 	od
 }
 

@@ -2,7 +2,7 @@
 /*
  * A TSM without hardware, for the tests of the view on devices
  *
- * It handles the "edu" device of QEMU, and protects nothing. As TDISP demands of a
+ * It handles the devices "edu" and "e1000e" of QEMU, and protects nothing. As TDISP demands of a
  * device, one that is locked leaves that state when its memory decoding or its bus
  * mastering is turned off, or a BAR is moved: it is looked at again and again.
  */
@@ -50,10 +50,15 @@ static bool fake_changes;
 module_param_named(changes, fake_changes, bool, 0600);
 MODULE_PARM_DESC(changes, "The evidence changes whenever it is read");
 
+static const struct pci_device_id fake_ids[] = {
+	{ PCI_DEVICE(0x1234, 0x11e8) },
+	{ PCI_DEVICE(PCI_VENDOR_ID_INTEL, 0x10d3) },
+	{ }
+};
+
 static bool fake_handles(struct device *dev)
 {
-	return dev_is_pci(dev) && to_pci_dev(dev)->vendor == 0x1234 &&
-	       to_pci_dev(dev)->device == 0x11e8;
+	return dev_is_pci(dev) && pci_match_id(fake_ids, to_pci_dev(dev));
 }
 
 static struct fake_tdi *fake_find(struct pci_dev *pdev)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The view of a device: the files in tsm/ and the evidence, with a TSM without hardware
- * that handles the edu device
+ * that handles the edu device, and e1000e as a device with a reset and a driver
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,10 @@
 #define PARAMETER	"/sys/module/" TSM_MODULE "/parameters/"
 #define EVIDENCE_LEN	(2 * 1024 * 1024 + 5)
 
+#define CARD_DRIVER	"e1000e"
+
 #define NO_TSM		"no module " TSM_MODULE
+#define NO_CARD		"no e1000e alone in its IOMMU group"
 
 SIZE_IS(iommu_owner_evidence, 120);
 OFFSET_IS(iommu_owner_evidence, generation, 16);
@@ -147,11 +150,11 @@ FIXTURE_TEARDOWN(view)
 
 TEST_F(view, files)
 {
-	struct pdev nic;
+	struct pdev other;
 
 	EXPECT_TRUE(exists(PCI "/devices/%s/tsm/state", self->edu.bdf));
-	if (find_device("0x8086", "0x10d3", &nic))
-		EXPECT_FALSE(exists(PCI "/devices/%s/tsm", nic.bdf));
+	if (find_device("0x8086", "0x100e", &other))
+		EXPECT_FALSE(exists(PCI "/devices/%s/tsm", other.bdf));
 	EXPECT_TRUE(tsm_is(&self->edu, "state", "shared"));
 	EXPECT_TRUE(tsm_is(&self->edu, "lock", ""));
 	EXPECT_TRUE(tsm_is(&self->edu, "accept", "0"));
@@ -378,6 +381,83 @@ TEST_F(view, evidence)
 	snprintf(line, sizeof(line), "1 %llu", (unsigned long long)generation);
 	EXPECT_EQ(0, tsm_put(&self->edu, "accept", line));
 	EXPECT_EQ(1, evidence(&self->edu, 0, 0, part, 1, &generation));
+}
+
+FIXTURE(view_card) {
+	struct pdev card;
+	struct vfio vfio;
+};
+
+FIXTURE_SETUP(view_card)
+{
+	load_modules();
+	ASSERT_EQ(0, load_module(CARD_DRIVER));
+	self->vfio = (struct vfio){ .container = -1, .group = -1, .device = -1 };
+	if (!find_device("0x8086", "0x10d3", &self->card) ||
+	    self->card.group < 0)
+		SKIP(return, NO_CARD);
+	if (load_module(TSM_MODULE))
+		SKIP(return, NO_TSM);
+	driver_clear(&self->card);
+	ASSERT_EQ(0, dev_command(&self->card, PCI_COMMAND_MEMORY));
+	ASSERT_EQ(0, tsm_put(&self->card, "lock", TSM));
+	ASSERT_EQ(0, tsm_put(&self->card, "accept", "1"));
+}
+
+FIXTURE_TEARDOWN(view_card)
+{
+	vfio_close(&self->vfio);
+	driver_clear(&self->card);
+	unload_module(TSM_MODULE);
+	trust_set(self->card.group, "full");
+	put(self->card.bdf, PCI "/drivers_probe");
+}
+
+/* Its driver comes and goes; bus mastering stays on, and the TSM sees no error. */
+TEST_F(view_card, driver_comes_and_goes)
+{
+	__u32 command;
+
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, driver_bind(&self->card, CARD_DRIVER));
+		EXPECT_TRUE(exists(PCI "/devices/%s/net", self->card.bdf));
+		ASSERT_EQ(0, driver_unbind(&self->card));
+		/* Time for the TSM to look */
+		nap(200);
+		EXPECT_TRUE(tsm_is(&self->card, "state", "private"));
+		ASSERT_TRUE(dev_config(&self->card, PCI_COMMAND, &command));
+		EXPECT_TRUE(command & PCI_COMMAND_MASTER);
+	}
+	driver_clear(&self->card);
+	EXPECT_EQ(0, tsm_put(&self->card, "unlock", TSM));
+	ASSERT_TRUE(dev_config(&self->card, PCI_COMMAND, &command));
+	EXPECT_FALSE(command & PCI_COMMAND_MASTER);
+	EXPECT_EQ(0, driver_bind(&self->card, CARD_DRIVER));
+}
+
+TEST_F(view_card, lost_by_reset)
+{
+	ASSERT_EQ(0, driver_bind(&self->card, CARD_DRIVER));
+	/* The driver goes for good, or as the reset of the device finds it */
+	put("1", PCI "/devices/%s/reset", self->card.bdf);
+	EXPECT_TRUE(tsm_is(&self->card, "state", "error"));
+	EXPECT_TRUE(driver_goes(&self->card));
+	EXPECT_TRUE(trust_is(self->card.group, "blocked"));
+	EXPECT_EQ(-EPERM, driver_bind(&self->card, CARD_DRIVER));
+}
+
+/* It is what was accepted as long as the user has it, and then nobody knows. */
+TEST_F(view_card, given_to_a_user)
+{
+	ASSERT_EQ(0, driver_bind(&self->card, USER_DRIVER));
+	ASSERT_EQ(0, vfio_start(&self->vfio, PATH_CDEV, &self->card));
+	nap(200);
+	EXPECT_TRUE(tsm_is(&self->card, "state", "private"));
+	EXPECT_TRUE(state_is(self->card.group, "user"));
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(state_becomes(self->card.group, "blocked"));
+	EXPECT_TRUE(tsm_is(&self->card, "state", "error"));
+	EXPECT_TRUE(trust_is(self->card.group, "blocked"));
 }
 
 TEST_HARNESS_MAIN
