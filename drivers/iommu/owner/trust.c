@@ -25,7 +25,6 @@
 #include "../dma-iommu.h"
 #include "report.h"
 #include "trust.h"
-#include "view.h"
 
 /* What somebody has said */
 static enum iommu_owner_trust trust_given(struct device *dev)
@@ -651,10 +650,10 @@ static int trust_change(struct iommu_group *group, enum iommu_owner_trust trust)
  *
  * Context: May sleep. Takes the mutex of @group.
  * Return: 0; -EBUSY if a driver is bound to a device of @group, or it has an owner, or
- * is in quarantine, or a driver has left a mapping, which is logged; -EPERM for
- * "restricted" if a device has the private view; -EOPNOTSUPP if there is no IOMMU that could restrict
- * it; -ENOMEM, or the error of the IOMMU driver that has no domain for it: nothing has
- * changed then.
+ * is in quarantine, or a driver has left a mapping, which is logged, or if a TSM is at a
+ * device; -EPERM for "restricted" if a device has the private view; -EOPNOTSUPP if there
+ * is no IOMMU that could restrict it; -ENOMEM, or the error of the IOMMU driver that has
+ * no domain for it: nothing has changed then.
  */
 int iommu_owner_set_trust(struct iommu_group *group,
 			  enum iommu_owner_trust trust)

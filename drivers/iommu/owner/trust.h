@@ -2,7 +2,7 @@
 #ifndef __IOMMU_OWNER_TRUST_H
 #define __IOMMU_OWNER_TRUST_H
 
-#include "owner.h"
+#include "view.h"
 
 /**
  * enum iommu_owner_trust - How far a device is trusted with DMA
@@ -23,6 +23,30 @@ enum iommu_owner_trust {
 	IOMMU_OWNER_TRUST_RESERVED,
 	IOMMU_OWNER_TRUST_BLOCKED,
 };
+
+/* The view of a device, which trust depends on; the mutex of its group is held */
+
+static inline enum iommu_view_state iommu_view_of(struct device *dev)
+{
+	if (!IS_ENABLED(CONFIG_IOMMU_OWNER_VIEW) || !dev->iommu ||
+	    !dev->iommu->view)
+		return IOMMU_VIEW_SHARED;
+	return dev->iommu->view->state;
+}
+
+static inline bool iommu_view_is_changing(struct device *dev)
+{
+	return IS_ENABLED(CONFIG_IOMMU_OWNER_VIEW) && dev->iommu &&
+	       dev->iommu->view && dev->iommu->view->changing;
+}
+
+/* Is the view none with which @dev may do DMA? */
+static inline bool iommu_view_blocks(struct device *dev)
+{
+	return iommu_view_is_changing(dev) ||
+	       iommu_view_of(dev) == IOMMU_VIEW_LOCKED ||
+	       iommu_view_of(dev) == IOMMU_VIEW_ERROR;
+}
 
 /* trust_param.c */
 int iommu_owner_trust_parse(const char *name);

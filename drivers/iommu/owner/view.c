@@ -54,7 +54,7 @@ static u64 view_next_generation(void)
 
 void iommu_view_put(struct iommu_view *view)
 {
-	if (!refcount_dec_and_test(&view->ref))
+	if (!view || !refcount_dec_and_test(&view->ref))
 		return;
 	pm_runtime_put(view->dev);
 	put_device(view->dev);
@@ -264,7 +264,7 @@ void iommu_view_lost(struct device *dev)
 		view_lose(view, gdev);
 	view_unlock_group(view);
 }
-EXPORT_SYMBOL_GPL(iommu_view_lost);
+EXPORT_SYMBOL_IF_KUNIT(iommu_view_lost);
 
 /* Does a reset of @reset reach @pdev? It may be a PF, or a bridge. */
 static bool view_is_reset(struct pci_dev *pdev, struct pci_dev *reset)
@@ -328,7 +328,7 @@ void iommu_view_evidence_changed(struct device *dev)
 		WRITE_ONCE(view->generation, view_next_generation());
 	view_unlock_group(view);
 }
-EXPORT_SYMBOL_GPL(iommu_view_evidence_changed);
+EXPORT_SYMBOL_IF_KUNIT(iommu_view_evidence_changed);
 
 /* Is the device what the core believes? Nothing is known while a TSM is at it. */
 static bool view_is_true(struct iommu_view *view, enum iommu_view_state *was)

@@ -39,32 +39,10 @@ struct iommu_view {
 	struct work_struct work;
 };
 
-static inline enum iommu_view_state iommu_view_of(struct device *dev)
-{
-	if (!IS_ENABLED(CONFIG_IOMMU_OWNER_VIEW) || !dev->iommu ||
-	    !dev->iommu->view)
-		return IOMMU_VIEW_SHARED;
-	return dev->iommu->view->state;
-}
-
-static inline bool iommu_view_is_changing(struct device *dev)
-{
-	return IS_ENABLED(CONFIG_IOMMU_OWNER_VIEW) && dev->iommu &&
-	       dev->iommu->view && dev->iommu->view->changing;
-}
-
-/* Is the view none with which @dev may do DMA? */
-static inline bool iommu_view_blocks(struct device *dev)
-{
-	return iommu_view_is_changing(dev) ||
-	       iommu_view_of(dev) == IOMMU_VIEW_LOCKED ||
-	       iommu_view_of(dev) == IOMMU_VIEW_ERROR;
-}
-
 /* view.c */
 struct iommu_view *iommu_view_get(struct device *dev);
 void iommu_view_put(struct iommu_view *view);
-DEFINE_FREE(view, struct iommu_view *, if (_T) iommu_view_put(_T))
+DEFINE_FREE(view, struct iommu_view *, iommu_view_put(_T))
 int iommu_view_add_tsm(struct iommu_view_tsm *tsm);
 void iommu_view_remove_tsm(struct iommu_view_tsm *tsm);
 bool iommu_view_is_handled(struct device *dev);

@@ -46,14 +46,14 @@ static int evidence_check(const struct iommu_owner_evidence *cmd)
 /* What the caller gets is written only when nothing can fail any more but a fault. */
 static int evidence_read(struct iommu_owner_evidence *cmd)
 {
-	struct device *dev __free(put_device) = evidence_find_device(cmd);
-	enum iommu_owner_evidence_kind kind =
-		array_index_nospec(cmd->kind, IOMMU_OWNER_EVIDENCE_REPORT + 1);
+	u32 kind = array_index_nospec(cmd->kind, IOMMU_OWNER_EVIDENCE_REPORT + 1);
+	struct device *dev __free(put_device) = NULL;
 	u64 generation = cmd->generation;
 	void *buf __free(kvfree) = NULL;
 	u64 total;
 	ssize_t ret;
 
+	dev = evidence_find_device(cmd);
 	if (!dev)
 		return -ENODEV;
 	buf = kvzalloc(cmd->length, GFP_KERNEL_ACCOUNT);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The files of a PCI device by which an administrator has a TSM lock and accept it */
+#include <kunit/visibility.h>
 #include <linux/capability.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -125,6 +126,7 @@ static bool view_group_visible(struct kobject *kobj)
 {
 	return iommu_view_is_handled(kobj_to_dev(kobj));
 }
+
 DEFINE_SIMPLE_SYSFS_GROUP_VISIBLE(view);
 
 const struct attribute_group iommu_view_attr_group = {
@@ -171,7 +173,7 @@ int iommu_view_register(struct iommu_view_tsm *tsm)
 		view_update_files(tsm);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(iommu_view_register);
+EXPORT_SYMBOL_IF_KUNIT(iommu_view_register);
 
 /**
  * iommu_view_unregister() - A TSM goes away
@@ -187,4 +189,4 @@ void iommu_view_unregister(struct iommu_view_tsm *tsm)
 	iommu_view_remove_tsm(tsm);
 	view_update_files(tsm);
 }
-EXPORT_SYMBOL_GPL(iommu_view_unregister);
+EXPORT_SYMBOL_IF_KUNIT(iommu_view_unregister);

@@ -255,4 +255,5 @@ static void __exit fake_exit(void)
 module_exit(fake_exit);
 
 MODULE_DESCRIPTION("TSM without hardware for tests of the private view of devices");
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
 MODULE_LICENSE("GPL");

@@ -1379,4 +1379,5 @@ static struct kunit_suite view_suite = {
 	.exit = view_test_exit,
 	.test_cases = view_cases,
 };
+
 kunit_test_suite(view_suite);

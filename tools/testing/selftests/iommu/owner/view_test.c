@@ -91,7 +91,7 @@ static int evidence(const struct pdev *pdev, __u32 kind, __u64 offset, void *to,
 
 	if (fd < 0)
 		return -errno;
-	strncpy((char *)cmd.device, pdev->bdf, sizeof(cmd.device) - 1);
+	memcpy(cmd.device, pdev->bdf, strlen(pdev->bdf));
 	ret = call(fd, IOMMU_OWNER_EVIDENCE, &cmd);
 	close(fd);
 	if (ret)
@@ -219,34 +219,34 @@ TEST_F(view, lock_accept_bind)
 }
 
 /* Whatever makes the device leave what it was accepted as */
-#define LOST_BY(name, how)						\
-TEST_F(view, lost_by_##name)						\
-{									\
-	int group = self->edu.group;					\
-									\
-	ASSERT_EQ(0, lock_edu());					\
-	ASSERT_EQ(0, accept_edu());					\
-	ASSERT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));		\
-	ASSERT_EQ(0, dev_command(&self->edu, PCI_COMMAND_MEMORY |	\
-					     PCI_COMMAND_MASTER));	\
-	nap(200);							\
-	EXPECT_TRUE(tsm_is(&self->edu, "state", "private"));		\
-	ASSERT_EQ(0, how);						\
-	EXPECT_TRUE(tsm_becomes(&self->edu, "error"));			\
-	EXPECT_TRUE(driver_goes(&self->edu));				\
-	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf,		\
-			      "the private view is lost"));		\
-	EXPECT_TRUE(trust_is(group, "blocked"));			\
-	EXPECT_FALSE(canary_dies(&self->edu, self->canary));		\
-	EXPECT_EQ(-EPERM, driver_bind(&self->edu, KERNEL_DRIVER));	\
-	driver_clear(&self->edu);					\
-	EXPECT_EQ(0, unlock_edu());					\
-	EXPECT_TRUE(tsm_is(&self->edu, "state", "shared"));		\
-	EXPECT_TRUE(state_is(group, "blocked"));			\
-	EXPECT_EQ(-EPERM, driver_bind(&self->edu, KERNEL_DRIVER));	\
-	driver_clear(&self->edu);					\
-	EXPECT_EQ(0, trust_set(group, "full"));				\
-	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));		\
+static void lose(struct __test_metadata *_metadata, FIXTURE_DATA(view) *self,
+		 int (*how)(const struct pdev *pdev))
+{
+	int group = self->edu.group;
+
+	ASSERT_EQ(0, lock_edu());
+	ASSERT_EQ(0, accept_edu());
+	ASSERT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
+	ASSERT_EQ(0, dev_command(&self->edu, PCI_COMMAND_MEMORY |
+					     PCI_COMMAND_MASTER));
+	nap(200);
+	EXPECT_TRUE(tsm_is(&self->edu, "state", "private"));
+	ASSERT_EQ(0, how(&self->edu));
+	EXPECT_TRUE(tsm_becomes(&self->edu, "error"));
+	EXPECT_TRUE(driver_goes(&self->edu));
+	EXPECT_TRUE(klog_find(self->klog, self->edu.bdf,
+			      "the private view is lost"));
+	EXPECT_TRUE(trust_is(group, "blocked"));
+	EXPECT_FALSE(canary_dies(&self->edu, self->canary));
+	EXPECT_EQ(-EPERM, driver_bind(&self->edu, KERNEL_DRIVER));
+	driver_clear(&self->edu);
+	EXPECT_EQ(0, unlock_edu());
+	EXPECT_TRUE(tsm_is(&self->edu, "state", "shared"));
+	EXPECT_TRUE(state_is(group, "blocked"));
+	EXPECT_EQ(-EPERM, driver_bind(&self->edu, KERNEL_DRIVER));
+	driver_clear(&self->edu);
+	EXPECT_EQ(0, trust_set(group, "full"));
+	EXPECT_EQ(0, driver_bind(&self->edu, KERNEL_DRIVER));
 }
 
 /* A BAR is moved, and moved back */
@@ -272,9 +272,30 @@ static int move_bar(const struct pdev *pdev)
 	return ret;
 }
 
-LOST_BY(bar, move_bar(&self->edu));
-LOST_BY(bus_mastering, dev_command(&self->edu, PCI_COMMAND_MEMORY));
-LOST_BY(memory_decoding, dev_command(&self->edu, PCI_COMMAND_MASTER));
+static int stop_master(const struct pdev *pdev)
+{
+	return dev_command(pdev, PCI_COMMAND_MEMORY);
+}
+
+static int stop_memory(const struct pdev *pdev)
+{
+	return dev_command(pdev, PCI_COMMAND_MASTER);
+}
+
+TEST_F(view, lost_by_bar)
+{
+	lose(_metadata, self, move_bar);
+}
+
+TEST_F(view, lost_by_bus_mastering)
+{
+	lose(_metadata, self, stop_master);
+}
+
+TEST_F(view, lost_by_memory_decoding)
+{
+	lose(_metadata, self, stop_memory);
+}
 
 /* A device that is not there any more has nothing left that is locked. */
 TEST_F(view, lost_by_tsm)
