@@ -47,11 +47,11 @@ static int evidence_check(const struct iommu_owner_evidence *cmd)
 static int evidence_read(struct iommu_owner_evidence *cmd)
 {
 	u32 kind = array_index_nospec(cmd->kind, IOMMU_OWNER_EVIDENCE_REPORT + 1);
-	struct device *dev __free(put_device) = NULL;
 	u64 generation = cmd->generation;
-	void *buf __free(kvfree) = NULL;
 	u64 total;
 	ssize_t ret;
+	struct device *dev __free(put_device) = NULL;
+	void *buf __free(kvfree) = NULL;
 
 	dev = evidence_find_device(cmd);
 	if (!dev)

@@ -219,7 +219,7 @@ TEST_F(view, lock_accept_bind)
 }
 
 /* Whatever makes the device leave what it was accepted as */
-static void lose(struct __test_metadata *_metadata, FIXTURE_DATA(view) *self,
+static void lose(struct __test_metadata *_metadata, struct _test_data_view *self,
 		 int (*how)(const struct pdev *pdev))
 {
 	int group = self->edu.group;
