@@ -1138,6 +1138,259 @@ static void evidence_in_parts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EAGAIN, iommu_view_accept(&mdev->dev, generation));
 }
 
+/* Every event in every state of trust and view */
+
+enum table_state {
+	T_BLOCKED,	/* its trust */
+	T_IDLE,
+	T_BOUND,
+	T_MANAGED,	/* a driver that manages DMA itself is bound */
+	T_USER,
+	T_RESERVED,
+	T_LOCKED,
+	T_PRIVATE,
+	T_PRIVATE_BOUND,
+	T_PRIVATE_USER,
+	T_LOST,
+	NR_TABLE_STATES,
+};
+
+enum table_event {
+	BIND,
+	BIND_MANAGED,
+	CLAIM,
+	RESERVE,	/* by another owner */
+	TRUST,
+	DISTRUST,
+	LOCK,
+	ACCEPT,
+	UNLOCK,
+	LOSE,
+	JOIN,
+	LEAVE,
+	NR_TABLE_EVENTS,
+};
+
+static const struct table_look {
+	const char *name;
+	enum iommu_owner_state state;
+	enum iommu_view_state view;
+	char reach;
+} table_looks[NR_TABLE_STATES] = {
+	[T_BLOCKED] = { "blocked", IOMMU_OWNER_STATE_BLOCKED,
+			IOMMU_VIEW_SHARED, MOCK_BLOCKED },
+	[T_IDLE] = { "idle", IOMMU_OWNER_STATE_KERNEL,
+		     IOMMU_VIEW_SHARED, MOCK_PAGING },
+	[T_BOUND] = { "bound", IOMMU_OWNER_STATE_KERNEL,
+		      IOMMU_VIEW_SHARED, MOCK_PAGING },
+	[T_MANAGED] = { "managed", IOMMU_OWNER_STATE_KERNEL,
+			IOMMU_VIEW_SHARED, MOCK_PAGING },
+	[T_USER] = { "user", IOMMU_OWNER_STATE_USER,
+		     IOMMU_VIEW_SHARED, MOCK_BLOCKED },
+	[T_RESERVED] = { "reserved", IOMMU_OWNER_STATE_RESERVED,
+			 IOMMU_VIEW_SHARED, MOCK_BLOCKED },
+	[T_LOCKED] = { "locked", IOMMU_OWNER_STATE_BLOCKED,
+		       IOMMU_VIEW_LOCKED, MOCK_BLOCKED },
+	[T_PRIVATE] = { "private", IOMMU_OWNER_STATE_KERNEL,
+			IOMMU_VIEW_PRIVATE, MOCK_BLOCKED },
+	[T_PRIVATE_BOUND] = { "private_bound", IOMMU_OWNER_STATE_KERNEL,
+			      IOMMU_VIEW_PRIVATE, MOCK_PAGING },
+	[T_PRIVATE_USER] = { "private_user", IOMMU_OWNER_STATE_USER,
+			     IOMMU_VIEW_PRIVATE, MOCK_BLOCKED },
+	[T_LOST] = { "lost", IOMMU_OWNER_STATE_BLOCKED,
+		     IOMMU_VIEW_ERROR, MOCK_BLOCKED },
+};
+
+/* In the order of the events: the error, or where it leads to */
+#define TO(state)	(1 + (state))
+static const int table[NR_TABLE_STATES][NR_TABLE_EVENTS] = {
+	[T_BLOCKED] = {
+		-EPERM, -EPERM, -EPERM, -EPERM, TO(T_IDLE), TO(T_BLOCKED),
+		TO(T_LOCKED), -EINVAL, -EINVAL, 0, 0, 0 },
+	[T_IDLE] = {
+		TO(T_BOUND), TO(T_MANAGED), TO(T_USER), TO(T_RESERVED), 0,
+		TO(T_BLOCKED), TO(T_LOCKED), -EINVAL, -EINVAL, 0, 0, 0 },
+	[T_BOUND] = {
+		-EBUSY, -EBUSY, -EBUSY, -EBUSY, -EBUSY, -EBUSY,
+		-EBUSY, -EINVAL, -EINVAL, 0, 0, 0 },
+	[T_MANAGED] = {
+		-EBUSY, -EBUSY, TO(T_USER), TO(T_RESERVED), -EBUSY, -EBUSY,
+		-EBUSY, -EINVAL, -EINVAL, 0, 0, 0 },
+	[T_USER] = {
+		-EBUSY, 0, 0, -EBUSY, -EBUSY, -EBUSY,
+		-EBUSY, -EINVAL, -EINVAL, 0, 0, 0 },
+	[T_RESERVED] = {
+		-EBUSY, 0, TO(T_USER), -EBUSY, -EBUSY, -EBUSY,
+		-EBUSY, -EINVAL, -EINVAL, 0, 0, 0 },
+	[T_LOCKED] = {
+		-EPERM, -EPERM, -EPERM, -EPERM, 0, 0,
+		-EINVAL, TO(T_PRIVATE), TO(T_IDLE), TO(T_LOST), 0, 0 },
+	[T_PRIVATE] = {
+		TO(T_PRIVATE_BOUND), 0, TO(T_PRIVATE_USER), 0, 0, 0,
+		-EINVAL, -EINVAL, TO(T_IDLE), TO(T_LOST), 0, 0 },
+	[T_PRIVATE_BOUND] = {
+		-EBUSY, -EBUSY, -EBUSY, -EBUSY, -EBUSY, -EBUSY,
+		-EINVAL, -EINVAL, -EBUSY, TO(T_LOST), 0, 0 },
+	[T_PRIVATE_USER] = {
+		-EBUSY, 0, 0, -EBUSY, -EBUSY, -EBUSY,
+		-EINVAL, -EINVAL, -EBUSY, TO(T_LOST), 0, 0 },
+	[T_LOST] = {
+		-EPERM, -EPERM, -EPERM, -EPERM, 0, 0,
+		-EINVAL, -EINVAL, TO(T_BLOCKED), 0, 0, 0 },
+};
+
+/* What a private device becomes that is reserved, distrusted, or not alone any more */
+static const struct table_look table_private[NR_TABLE_EVENTS] = {
+	[RESERVE] = { "reserved", IOMMU_OWNER_STATE_RESERVED,
+		      IOMMU_VIEW_PRIVATE, MOCK_BLOCKED },
+	[DISTRUST] = { "blocked", IOMMU_OWNER_STATE_BLOCKED,
+		       IOMMU_VIEW_PRIVATE, MOCK_BLOCKED },
+	[JOIN] = { "blocked", IOMMU_OWNER_STATE_BLOCKED,
+		   IOMMU_VIEW_PRIVATE, MOCK_BLOCKED },
+};
+
+/**
+ * struct table_cast - What one cell of the table is about
+ * @mdev: The device.
+ * @nic: A driver that uses the DMA API.
+ * @vfio: One that manages DMA itself.
+ * @a: The owner in the states that have one.
+ * @b: Another owner.
+ */
+struct table_cast {
+	struct mock_device *mdev;
+	struct mock_driver *nic;
+	struct mock_driver *vfio;
+	struct mock_owner *a;
+	struct mock_owner *b;
+};
+
+static int table_do(struct kunit *test, struct table_cast *cast,
+		    enum table_event event)
+{
+	struct mock_device *mdev = cast->mdev;
+	ssize_t ret;
+
+	switch (event) {
+	case BIND:
+		return mock_bind(cast->nic, mdev);
+	case BIND_MANAGED:
+		return mock_bind(cast->vfio, mdev);
+	case CLAIM:
+		return iommu_owner_claim_group(cast->a->owner, mdev->group);
+	case RESERVE:
+		return iommu_owner_reserve_group(cast->b->owner, mdev->group);
+	case TRUST:
+		ret = set_trust(test, mdev, "full");
+		return min_t(ssize_t, ret, 0);
+	case DISTRUST:
+		ret = set_trust(test, mdev, "blocked");
+		return min_t(ssize_t, ret, 0);
+	case LOCK:
+		return iommu_view_lock(&mdev->dev, "fake0");
+	case ACCEPT:
+		return iommu_view_accept(&mdev->dev, 0);
+	case UNLOCK:
+		return iommu_view_unlock(&mdev->dev, "fake0");
+	case LOSE:
+		if (view_of(mdev) != IOMMU_VIEW_SHARED)
+			fake_error(mdev);
+		return 0;
+	case JOIN:
+		device(test, mdev->group);
+		return 0;
+	case LEAVE:
+		mock_device_del(mdev);
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+static void table_enter(struct kunit *test, struct table_cast *cast,
+			enum table_state state)
+{
+	static const enum table_event ways[NR_TABLE_STATES][3] = {
+		[T_BLOCKED] = { DISTRUST, NR_TABLE_EVENTS },
+		[T_IDLE] = { NR_TABLE_EVENTS },
+		[T_BOUND] = { BIND, NR_TABLE_EVENTS },
+		[T_MANAGED] = { BIND_MANAGED, NR_TABLE_EVENTS },
+		[T_USER] = { CLAIM, NR_TABLE_EVENTS },
+		[T_LOCKED] = { LOCK, NR_TABLE_EVENTS },
+		[T_PRIVATE] = { LOCK, ACCEPT, NR_TABLE_EVENTS },
+		[T_PRIVATE_BOUND] = { LOCK, ACCEPT, BIND },
+		[T_PRIVATE_USER] = { LOCK, ACCEPT, CLAIM },
+		[T_LOST] = { LOCK, ACCEPT, LOSE },
+	};
+
+	if (state == T_RESERVED) {
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_owner_reserve_group(cast->a->owner,
+							  cast->mdev->group));
+		return;
+	}
+	for (unsigned int i = 0; i < 3 && ways[state][i] != NR_TABLE_EVENTS; i++)
+		KUNIT_ASSERT_EQ(test, 0, table_do(test, cast, ways[state][i]));
+}
+
+static void table_expect(struct kunit *test, struct mock_device *mdev,
+			 const struct table_look *look, const char *from,
+			 enum table_event event)
+{
+	KUNIT_EXPECT_TRUE_MSG(test, state_comes(mdev, look->state),
+			      "%s, event %u: state %u", from, event,
+			      mock_state(mdev->group));
+	KUNIT_EXPECT_EQ_MSG(test, look->view, view_of(mdev), "%s, event %u",
+			    from, event);
+	KUNIT_EXPECT_EQ_MSG(test, look->reach, mock_reach(mdev),
+			    "%s, event %u", from, event);
+}
+
+/* Nothing of the device is left with the TSM. */
+static void table_leave(struct kunit *test, struct mock_device *mdev)
+{
+	mock_unbind(mdev);
+	mock_device_del(mdev);
+	for (unsigned int i = 0; i < 500 && view_of(mdev); i++)
+		msleep(20);
+	KUNIT_ASSERT_EQ(test, IOMMU_VIEW_SHARED, view_of(mdev));
+	KUNIT_ASSERT_EQ(test, IOMMU_VIEW_SHARED, fake_state(&mdev->dev));
+	memset(fake->devices, 0, sizeof(fake->devices));
+}
+
+static void each_event_in_each_state(struct kunit *test)
+{
+	struct table_cast cast = {};
+
+	if (!translates(test))
+		kunit_skip(test, NO_TRANSLATION);
+	cast.nic = mock_driver(test, "mock_nic", false);
+	cast.vfio = mock_driver(test, "mock_vfio", true);
+	for (enum table_state from = 0; from < NR_TABLE_STATES; from++) {
+		for (enum table_event event = 0; event < NR_TABLE_EVENTS; event++) {
+			const struct table_look *look = &table_looks[from];
+			int cell = table[from][event];
+
+			cast.a = mock_owner(test, "a");
+			cast.b = mock_owner(test, "b");
+			cast.mdev = device(test, NULL);
+			table_enter(test, &cast, from);
+			table_expect(test, cast.mdev, look, look->name, event);
+			KUNIT_EXPECT_EQ_MSG(test, min(cell, 0),
+					    table_do(test, &cast, event),
+					    "%s, event %u", look->name, event);
+			if (from == T_PRIVATE && table_private[event].name)
+				look = &table_private[event];
+			else if (cell > 0)
+				look = &table_looks[cell - 1];
+			if (event != LEAVE)
+				table_expect(test, cast.mdev, look,
+					     table_looks[from].name, event);
+			table_leave(test, cast.mdev);
+		}
+	}
+}
+
 /* Races */
 
 #define ROUNDS	(IS_ENABLED(CONFIG_KASAN) ? 1500 : 600)
@@ -1377,6 +1630,7 @@ static struct kunit_case view_cases[] = {
 	KUNIT_CASE(one_group_has_one_view),
 	KUNIT_CASE(joins_a_private_one),
 	KUNIT_CASE(evidence_in_parts),
+	KUNIT_CASE(each_event_in_each_state),
 	KUNIT_CASE_SLOW(flip_against_all),
 	{ }
 };
