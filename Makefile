@@ -85,6 +85,9 @@ prefixes: assemble ## build each prefix of the series, our options on and off
 prefixes-quick: assemble ## the same, but only the objects of the folders that we touch
 	@dev/tree.py prefixes --quick
 
+tool: ## build iommu-owner(8), which needs libpci and json-c
+	@$(MAKE) -C tools/iommu/iommu-owner
+
 tooltest: ## test the commands that assemble and refresh
 	@/usr/bin/python3 -m unittest discover -s dev/tests
 
@@ -95,4 +98,4 @@ distclean: ## remove build/
 	@rm -rf build
 
 .PHONY: help setup setup-base setup-test demo test test-long check bench kernel shell assemble \
-	refresh discard series parts prefixes prefixes-quick tooltest clean distclean
+	refresh discard series parts prefixes prefixes-quick tool tooltest clean distclean

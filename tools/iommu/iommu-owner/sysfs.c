@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Groups and devices, as sysfs has them */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pci/pci.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tool.h"
+
+/* Reads of one group that do not belong together, before it is given up */
+#define SYSFS_ROUNDS	16
+
+/* The content of a file without what is blank at its end; a negative errno */
+int tool_read(char *buf, size_t size, const char *path)
+{
+	ssize_t length;
+	int fd, err;
+
+	buf[0] = '\0';
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	length = read(fd, buf, size - 1);
+	err = errno;
+	close(fd);
+	if (length < 0)
+		return -err;
+	buf[length] = '\0';
+	while (length && isspace((unsigned char)buf[length - 1]))
+		buf[--length] = '\0';
+	return 0;
+}
+
+static void sysfs_copy(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from);
+}
+
+static int sysfs_read(const struct tool *tool, int id, const char *file,
+		      char *buf, size_t size)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/%s",
+		 tool->sysfs, id, file);
+	return tool_read(buf, size, path);
+}
+
+/* Where a symbolic link leads, without what is before the last '/' */
+static void sysfs_link(const char *path, char *buf, size_t size)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlink(path, target, sizeof(target) - 1);
+	const char *last;
+
+	buf[0] = '\0';
+	if (length < 0)
+		return;
+	target[length] = '\0';
+	last = strrchr(target, '/');
+	sysfs_copy(buf, size, last ? last + 1 : target);
+}
+
+static void sysfs_label(const struct tool *tool, const char *path,
+			struct tool_device *device)
+{
+	char file[PATH_MAX + 16], vendor[16], id[16], *name;
+
+	snprintf(file, sizeof(file), "%s/vendor", path);
+	if (tool_read(vendor, sizeof(vendor), file))
+		return;
+	snprintf(file, sizeof(file), "%s/device", path);
+	if (tool_read(id, sizeof(id), file))
+		return;
+	device->pci = true;
+	name = pci_lookup_name(tool->pci, device->label, sizeof(device->label),
+			       PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE,
+			       (int)strtol(vendor, NULL, 16),
+			       (int)strtol(id, NULL, 16));
+	if (!name)
+		device->label[0] = '\0';
+	else if (name != device->label)
+		sysfs_copy(device->label, sizeof(device->label), name);
+}
+
+static int sysfs_compare_devices(const void *a, const void *b)
+{
+	return strcmp(((const struct tool_device *)a)->name,
+		      ((const struct tool_device *)b)->name);
+}
+
+/* One more at the end of an array, zeroed */
+static void *sysfs_grow(void **array, size_t *count, size_t size)
+{
+	char *grown = realloc(*array, (*count + 1) * size);
+
+	if (!grown)
+		return NULL;
+	*array = grown;
+	memset(grown + *count * size, 0, size);
+	return grown + (*count)++ * size;
+}
+
+static int sysfs_read_devices(const struct tool *tool, struct tool_group *group)
+{
+	char path[PATH_MAX], link[PATH_MAX + 300];
+	struct tool_device *device;
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/devices",
+		 tool->sysfs, group->id);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		device = sysfs_grow((void **)&group->devices, &group->nr_devices,
+				    sizeof(*device));
+		if (!device)
+			break;
+		sysfs_copy(device->name, sizeof(device->name), entry->d_name);
+		snprintf(link, sizeof(link), "%s/%s/driver", path, entry->d_name);
+		sysfs_link(link, device->driver, sizeof(device->driver));
+		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
+		sysfs_label(tool, link, device);
+	}
+	closedir(dir);
+	if (group->nr_devices)
+		qsort(group->devices, group->nr_devices,
+		      sizeof(*group->devices), sysfs_compare_devices);
+	return 0;
+}
+
+static void sysfs_parse_blockers(struct tool_group *group, char *text)
+{
+	char *save, *line = strtok_r(text, "\n", &save);
+	struct tool_blocker *blocker;
+	char *space;
+
+	for (; line; line = strtok_r(NULL, "\n", &save)) {
+		space = strchr(line, ' ');
+		if (!space)
+			continue;
+		*space = '\0';
+		blocker = sysfs_grow((void **)&group->blockers,
+				     &group->nr_blockers, sizeof(*blocker));
+		if (!blocker)
+			return;
+		sysfs_copy(blocker->device, sizeof(blocker->device), line);
+		sysfs_copy(blocker->driver, sizeof(blocker->driver), space + 1);
+	}
+}
+
+static void sysfs_parse_words(char words[TOOL_BITS][TOOL_WORD], size_t *count,
+			      char *line)
+{
+	char *save, *word = strtok_r(line, " ", &save);
+
+	for (; word && *count < TOOL_BITS; word = strtok_r(NULL, " ", &save))
+		sysfs_copy(words[(*count)++], TOOL_WORD, word);
+}
+
+static void sysfs_parse_isolation(struct tool_group *group, char *text)
+{
+	char *save, *line = strtok_r(text, "\n", &save);
+
+	for (; line; line = strtok_r(NULL, "\n", &save)) {
+		if (!strncmp(line, "held:", 5))
+			sysfs_parse_words(group->held, &group->nr_held, line + 5);
+		else if (!strncmp(line, "missing:", 8))
+			sysfs_parse_words(group->missing, &group->nr_missing,
+					  line + 8);
+	}
+}
+
+static void sysfs_parse_holder(struct tool_group *group, const char *text)
+{
+	char owner[TOOL_WORD], comm[TOOL_WORD];
+
+	if (sscanf(text, "%ld %63s %63[^\n]", &group->pid, owner, comm) != 3)
+		return;
+	sysfs_copy(group->owner, sizeof(group->owner), owner);
+	sysfs_copy(group->comm, sizeof(group->comm), comm);
+	group->holder = true;
+}
+
+static int sysfs_read_generation(const struct tool *tool, int id, uint64_t *value)
+{
+	char buf[32];
+	int ret = sysfs_read(tool, id, "owner/generation", buf, sizeof(buf));
+
+	*value = strtoull(buf, NULL, 10);
+	return ret;
+}
+
+static int sysfs_read_once(const struct tool *tool, struct tool_group *group)
+{
+	char buf[4096];
+	int ret;
+
+	ret = sysfs_read_devices(tool, group);
+	if (ret)
+		return ret;
+	sysfs_read(tool, group->id, "type", group->type, sizeof(group->type));
+	if (!group->owned)
+		return 0;
+	ret = sysfs_read(tool, group->id, "owner/state", group->state,
+			 sizeof(group->state));
+	if (ret)
+		return ret;
+	if (!sysfs_read(tool, group->id, "owner/holder", buf, sizeof(buf)))
+		sysfs_parse_holder(group, buf);
+	if (!sysfs_read(tool, group->id, "owner/blockers", buf, sizeof(buf)))
+		sysfs_parse_blockers(group, buf);
+	if (!sysfs_read(tool, group->id, "owner/isolation", buf, sizeof(buf)))
+		sysfs_parse_isolation(group, buf);
+	sysfs_read(tool, group->id, "owner/trust", group->trust,
+		   sizeof(group->trust));
+	sysfs_read(tool, group->id, "owner/quarantine", group->quarantine,
+		   sizeof(group->quarantine));
+	return 0;
+}
+
+void tool_free_group(struct tool_group *group)
+{
+	free(group->devices);
+	free(group->blockers);
+	memset(group, 0, sizeof(*group));
+}
+
+/*
+ * Read a group again and again until nothing has changed in between. A negative errno:
+ * -ENOENT if it is not there, -EAGAIN if it never stands still.
+ */
+int tool_read_group(const struct tool *tool, int id, struct tool_group *group)
+{
+	uint64_t before, after;
+	int ret;
+
+	for (int i = 0; i < SYSFS_ROUNDS; i++) {
+		memset(group, 0, sizeof(*group));
+		group->id = id;
+		group->owned = !sysfs_read_generation(tool, id, &before);
+		ret = sysfs_read_once(tool, group);
+		if (!ret && !group->owned)
+			return 0;
+		if (!ret)
+			ret = sysfs_read_generation(tool, id, &after);
+		if (!ret && before == after) {
+			group->generation = before;
+			return 0;
+		}
+		tool_free_group(group);
+		if (ret)
+			return ret;
+	}
+	return -EAGAIN;
+}
+
+static int sysfs_compare_groups(const void *a, const void *b)
+{
+	return ((const struct tool_group *)a)->id -
+	       ((const struct tool_group *)b)->id;
+}
+
+/* All groups, by number. One that has gone meanwhile is left out. */
+int tool_read_groups(const struct tool *tool, struct tool_group **groups,
+		     size_t *count)
+{
+	char path[PATH_MAX], *end;
+	struct tool_group group, *new;
+	struct dirent *entry;
+	DIR *dir;
+	long id;
+	int ret = 0;
+
+	*groups = NULL;
+	*count = 0;
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups", tool->sysfs);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while (!ret && (entry = readdir(dir))) {
+		id = strtol(entry->d_name, &end, 10);
+		if (*end || end == entry->d_name)
+			continue;
+		ret = tool_read_group(tool, (int)id, &group);
+		if (ret) {
+			ret = ret == -ENOENT || ret == -ENODEV ? 0 : ret;
+			continue;
+		}
+		new = sysfs_grow((void **)groups, count, sizeof(**groups));
+		if (new)
+			*new = group;
+		else
+			ret = -ENOMEM;
+	}
+	closedir(dir);
+	if (*count)
+		qsort(*groups, *count, sizeof(**groups), sysfs_compare_groups);
+	return ret;
+}
+
+/* The group of a device, by its name or by its address without a domain */
+static int sysfs_group_of(const struct tool *tool, const char *name)
+{
+	char path[PATH_MAX], link[TOOL_WORD];
+	const char * const buses[] = { "pci", "platform", "amba", "fsl-mc", "cdx" };
+
+	for (size_t i = 0; i < sizeof(buses) / sizeof(*buses); i++) {
+		for (int domain = 0; domain < 2; domain++) {
+			snprintf(path, sizeof(path), "%s/bus/%s/devices/%s%s/iommu_group",
+				 tool->sysfs, buses[i], domain ? "0000:" : "", name);
+			sysfs_link(path, link, sizeof(link));
+			if (link[0])
+				return (int)strtol(link, NULL, 10);
+		}
+	}
+	return -ENOENT;
+}
+
+/* The group that @what names: "group:N", or a device of it */
+int tool_find(const struct tool *tool, const char *what, struct tool_group *group)
+{
+	char *end;
+	int id;
+
+	if (strchr(what, '/'))
+		return -ENOENT;
+	if (!strncmp(what, "group:", 6)) {
+		id = (int)strtol(what + 6, &end, 10);
+		if (*end || end == what + 6)
+			return -ENOENT;
+	} else {
+		id = sysfs_group_of(tool, what);
+		if (id < 0)
+			return id;
+	}
+	return tool_read_group(tool, id, group);
+}
+
+/* Write to a file in owner/ of @group; a negative errno */
+int tool_write(const struct tool *tool, const struct tool_group *group,
+	       const char *file, const char *value)
+{
+	char path[PATH_MAX];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/owner/%s",
+		 tool->sysfs, group->id, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
