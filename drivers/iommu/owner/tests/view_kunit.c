@@ -1303,7 +1303,7 @@ static int table_do(struct kunit *test, struct table_cast *cast,
 		mock_device_del(mdev);
 		return 0;
 	default:
-		return -ENOSYS;
+		return -EINVAL;
 	}
 }
 
