@@ -85,7 +85,7 @@ prefixes: assemble ## build each prefix of the series, our options on and off
 prefixes-quick: assemble ## the same, but only the objects of the folders that we touch
 	@dev/tree.py prefixes --quick
 
-tool: ## build iommu-owner(8), which needs libpci and json-c
+tool: setup-base ## build iommu-owner(8)
 	@$(MAKE) -C tools/iommu/iommu-owner
 
 tooltest: ## test the commands that assemble and refresh

@@ -144,15 +144,29 @@ static bool view_has_driver(struct iommu_view *view)
 	return driver;
 }
 
-/* The TSM has nothing to do with @view any more. */
+static void view_leave_tsm(struct iommu_view *view)
+{
+	guard(rwsem_write)(&view_sem);
+	list_del_init(&view->node);
+	view->tsm = NULL;
+}
+
+/* The TSM has nothing to do with @view any more, and nobody finds it. */
 static void view_unlink(struct iommu_view *view)
 {
-	scoped_guard(rwsem_write, &view_sem) {
-		list_del_init(&view->node);
-		view->tsm = NULL;
-	}
+	view_leave_tsm(view);
 	xa_erase(&view_devices, (unsigned long)view->dev);
 	iommu_view_put(view);
+}
+
+static int view_unlock_device(struct iommu_view *view)
+{
+	int ret = view->tsm->ops->unlock(view->dev);
+
+	if (ret)
+		dev_err(view->dev, "iommu-owner: TSM %s cannot unlock the device\n",
+			view->tsm->name);
+	return ret;
 }
 
 /*
@@ -167,20 +181,14 @@ static void view_abandon(struct iommu_view *view)
 	guard(device)(dev);
 	if (!view->tsm)
 		return;
-	failed = view->tsm->ops->unlock(dev);
-	if (failed)
-		dev_err(dev, "iommu-owner: TSM %s cannot unlock the device\n",
-			view->tsm->name);
+	failed = view_unlock_device(view);
 	if (view_lock_group(view) && !failed) {
 		dev->iommu->view = NULL;
 		iommu_owner_update_trust(view->group);
 		iommu_owner_report_change(view->group);
 	} else if (!READ_ONCE(view->left)) {
 		view_unlock_group(view);
-		scoped_guard(rwsem_write, &view_sem) {
-			list_del_init(&view->node);
-			view->tsm = NULL;
-		}
+		view_leave_tsm(view);
 		return;
 	}
 	view_unlock_group(view);
@@ -757,9 +765,8 @@ void iommu_view_shutdown(struct device *dev)
 	if (gdev)
 		view_block(view->group, gdev);
 	view_unlock_group(view);
-	if (view->tsm && view->tsm->ops->unlock(dev))
-		dev_err(dev, "iommu-owner: TSM %s cannot unlock the device\n",
-			view->tsm->name);
+	if (view->tsm)
+		view_unlock_device(view);
 	/* Whatever it is now, bus mastering must not stay on */
 	WRITE_ONCE(view->state, IOMMU_VIEW_ERROR);
 }

@@ -144,12 +144,9 @@ int tool_show(const struct tool *tool, const char *what)
 	struct tool_group group;
 	int ret;
 
-	ret = tool_find(tool, what, &group);
+	ret = tool_get(tool, what, &group);
 	if (ret)
-		return tool_error(tool, ret == -ENOENT ? TOOL_MISSING : TOOL_FAILED,
-				  "%s: %s", what, ret == -ENOENT ?
-				  "no such device with an IOMMU group" :
-				  strerror(-ret));
+		return ret;
 	if (tool->json) {
 		object = tool_json_group(&group);
 		tool_print_json(object);

@@ -102,10 +102,9 @@ static int main_write(const struct tool *tool, const char *what, const char *fil
 	struct tool_group group;
 	int ret;
 
-	ret = tool_find(tool, what, &group);
+	ret = tool_get(tool, what, &group);
 	if (ret)
-		return tool_error(tool, TOOL_MISSING,
-				  "%s: no such device with an IOMMU group", what);
+		return ret;
 	if (!group.owned)
 		ret = tool_error(tool, TOOL_KERNEL,
 				 "this kernel does not report owners");

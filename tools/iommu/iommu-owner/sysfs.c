@@ -327,8 +327,8 @@ static int sysfs_group_of(const struct tool *tool, const char *name)
 	return -ENOENT;
 }
 
-/* The group that @what names: "group:N", or a device of it */
-int tool_find(const struct tool *tool, const char *what, struct tool_group *group)
+/* The group that @what names: "group:N", or a device of it; a negative errno */
+static int sysfs_find(const struct tool *tool, const char *what, struct tool_group *group)
 {
 	char *end;
 	int id;
@@ -345,6 +345,19 @@ int tool_find(const struct tool *tool, const char *what, struct tool_group *grou
 			return id;
 	}
 	return tool_read_group(tool, id, group);
+}
+
+/* The same, with an error that is printed and TOOL_*; 0 is TOOL_OK */
+int tool_get(const struct tool *tool, const char *what, struct tool_group *group)
+{
+	int ret = sysfs_find(tool, what, group);
+
+	if (!ret)
+		return TOOL_OK;
+	if (ret == -ENOENT)
+		return tool_error(tool, TOOL_MISSING,
+				  "%s: no such device with an IOMMU group", what);
+	return tool_error(tool, TOOL_FAILED, "%s: %s", what, strerror(-ret));
 }
 
 /* Write to a file in owner/ of @group; a negative errno */

@@ -114,7 +114,7 @@ int tool_read_group(const struct tool *tool, int id, struct tool_group *group);
 void tool_free_group(struct tool_group *group);
 int tool_read_groups(const struct tool *tool, struct tool_group **groups,
 		     size_t *count);
-int tool_find(const struct tool *tool, const char *what, struct tool_group *group);
+int tool_get(const struct tool *tool, const char *what, struct tool_group *group);
 int tool_write(const struct tool *tool, const struct tool_group *group,
 	       const char *file, const char *value);
 

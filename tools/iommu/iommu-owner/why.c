@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* why: what stops a device from being assigned, and what helps */
-#include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <stdio.h>
@@ -223,12 +222,9 @@ int tool_why(const struct tool *tool, const char *what)
 	bool assignable, locked;
 	int ret;
 
-	ret = tool_find(tool, what, &group);
+	ret = tool_get(tool, what, &group);
 	if (ret)
-		return tool_error(tool, ret == -ENOENT ? TOOL_MISSING : TOOL_FAILED,
-				  "%s: %s", what, ret == -ENOENT ?
-				  "no such device with an IOMMU group" :
-				  strerror(-ret));
+		return ret;
 	if (!group.owned) {
 		tool_free_group(&group);
 		return tool_error(tool, TOOL_KERNEL,

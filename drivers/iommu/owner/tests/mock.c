@@ -640,6 +640,15 @@ void mock_default_type(unsigned int type)
 	default_type = type;
 }
 
+/* Default domains of type DMA from now on, where there are any */
+bool mock_translates(void)
+{
+	if (!IS_ENABLED(CONFIG_IOMMU_DMA))
+		return false;
+	mock_default_type(IOMMU_DOMAIN_DMA);
+	return true;
+}
+
 /* Let the next @count attempts to quiesce @mdev fail. */
 void mock_fail_quiesce(struct mock_device *mdev, int error, unsigned int count)
 {
@@ -702,6 +711,14 @@ void mock_unbind(struct mock_device *mdev)
 bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev)
 {
 	return device_is_bound(&mdev->dev) && mdev->dev.driver == &mdrv->pdrv.driver;
+}
+
+/* The same for a driver that is probed later */
+bool mock_becomes_bound(struct mock_driver *mdrv, struct mock_device *mdev)
+{
+	for (unsigned int i = 0; i < 500 && !mock_bound(mdrv, mdev); i++)
+		msleep(20);
+	return mock_bound(mdrv, mdev);
 }
 
 /* Owners */
@@ -924,6 +941,12 @@ ssize_t mock_write_attribute(struct kunit *test, struct iommu_group *group,
 						  text, strlen(text));
 	kernfs_put(file);
 	return ret;
+}
+
+ssize_t mock_set_trust(struct kunit *test, struct mock_device *mdev,
+		       const char *trust)
+{
+	return mock_write_attribute(test, mdev->group, "owner", "trust", trust);
 }
 
 /* Tracepoints */

@@ -182,6 +182,7 @@ void mock_attach_own_domain(struct kunit *test, struct mock_driver *mdrv,
 int mock_bind(struct mock_driver *mdrv, struct mock_device *mdev);
 void mock_unbind(struct mock_device *mdev);
 bool mock_bound(struct mock_driver *mdrv, struct mock_device *mdev);
+bool mock_becomes_bound(struct mock_driver *mdrv, struct mock_device *mdev);
 
 struct mock_owner *mock_owner(struct kunit *test, const char *name);
 void mock_owner_put(struct mock_owner *mowner);
@@ -220,6 +221,8 @@ void mock_dawdle(void);
 void mock_listen(struct kunit *test, const char *part);
 unsigned int mock_heard(void);
 void mock_default_type(unsigned int type);
+bool mock_translates(void);
+#define MOCK_NO_TRANSLATION	"no default domain translates here"
 
 ssize_t mock_read_attribute(struct kunit *test, struct iommu_group *group,
 			    const char *dir, const char *name, umode_t *mode,
@@ -227,6 +230,8 @@ ssize_t mock_read_attribute(struct kunit *test, struct iommu_group *group,
 ssize_t mock_write_attribute(struct kunit *test, struct iommu_group *group,
 			     const char *dir, const char *name,
 			     const char *text);
+ssize_t mock_set_trust(struct kunit *test, struct mock_device *mdev,
+		       const char *trust);
 void mock_trace(struct kunit *test, const char *name, void *probe, void *data);
 
 void mock_set_parameter(struct kunit *test, const char *name,

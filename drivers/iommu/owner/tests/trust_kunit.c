@@ -15,12 +15,6 @@ static void found(struct kunit *test, const char *trust)
 	mock_set_parameter(test, "trust", trust);
 }
 
-static ssize_t set_trust(struct kunit *test, struct mock_device *mdev,
-			 const char *trust)
-{
-	return mock_write_attribute(test, mdev->group, "owner", "trust", trust);
-}
-
 static void expect_trust(struct kunit *test, struct mock_device *mdev,
 			 const char *trust)
 {
@@ -35,13 +29,6 @@ static void expect_trust(struct kunit *test, struct mock_device *mdev,
 	KUNIT_EXPECT_STREQ(test, trust, strim(buf));
 }
 
-static bool wait_for_driver(struct mock_driver *mdrv, struct mock_device *mdev)
-{
-	for (unsigned int i = 0; i < 500 && !mock_bound(mdrv, mdev); i++)
-		msleep(20);
-	return mock_bound(mdrv, mdev);
-}
-
 /* Has @mdev ever had another domain than the one that blocks? */
 static bool was_always_blocked(struct mock_device *mdev)
 {
@@ -50,17 +37,6 @@ static bool was_always_blocked(struct mock_device *mdev)
 			return false;
 	return mdev->length;
 }
-
-/* Default domains of type DMA, where there are any */
-static bool translates(struct kunit *test)
-{
-	if (!IS_ENABLED(CONFIG_IOMMU_DMA))
-		return false;
-	mock_default_type(IOMMU_DOMAIN_DMA);
-	return true;
-}
-
-#define NO_TRANSLATION	"no default domain translates here"
 
 /* Blocked */
 
@@ -104,8 +80,8 @@ static void trusted_later(struct kunit *test)
 	mdev->match = true;
 	KUNIT_EXPECT_NE(test, 1, device_attach(&mdev->dev));
 	generation = mock_generation(mdev->group);
-	KUNIT_EXPECT_EQ(test, 4, set_trust(test, mdev, "full"));
-	KUNIT_EXPECT_TRUE(test, wait_for_driver(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 4, mock_set_trust(test, mdev, "full"));
+	KUNIT_EXPECT_TRUE(test, mock_becomes_bound(nic, mdev));
 	KUNIT_EXPECT_EQ(test, 1, nic->probes);
 	KUNIT_EXPECT_LT(test, generation, mock_generation(mdev->group));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_KERNEL, mock_state(mdev->group));
@@ -122,26 +98,26 @@ static void not_changed_in_use(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
 	mock_listen(test, "is bound to mock_nic");
-	KUNIT_EXPECT_EQ(test, -EBUSY, set_trust(test, mdev, "blocked"));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_set_trust(test, mdev, "blocked"));
 	KUNIT_EXPECT_EQ(test, 1, mock_heard());
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	mock_unbind(mdev);
 
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(vfio, mdev));
 	mock_listen(test, "is bound to mock_vfio");
-	KUNIT_EXPECT_EQ(test, -EBUSY, set_trust(test, mdev, "blocked"));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_set_trust(test, mdev, "blocked"));
 	KUNIT_EXPECT_EQ(test, 1, mock_heard());
 	mock_unbind(mdev);
 
 	KUNIT_ASSERT_EQ(test, 0,
 			iommu_owner_reserve_group(owner->owner, mdev->group));
 	mock_listen(test, "has reserved owner vfio");
-	KUNIT_EXPECT_EQ(test, -EBUSY, set_trust(test, mdev, "full"));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_set_trust(test, mdev, "full"));
 	KUNIT_EXPECT_EQ(test, 1, mock_heard());
 	iommu_owner_unreserve_group(owner->owner, mdev->group);
 
-	KUNIT_EXPECT_EQ(test, -EINVAL, set_trust(test, mdev, "half"));
-	KUNIT_EXPECT_EQ(test, 7, set_trust(test, mdev, "blocked"));
+	KUNIT_EXPECT_EQ(test, -EINVAL, mock_set_trust(test, mdev, "half"));
+	KUNIT_EXPECT_EQ(test, 7, mock_set_trust(test, mdev, "blocked"));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, -EPERM, mock_bind(nic, mdev));
 }
@@ -153,7 +129,7 @@ static void no_memory_to_block(struct kunit *test)
 	struct mock_device *mdev = mock_device(test, NULL);
 
 	mock_fail_alloc("BU");
-	KUNIT_EXPECT_GT(test, 0, set_trust(test, mdev, "blocked"));
+	KUNIT_EXPECT_GT(test, 0, mock_set_trust(test, mdev, "blocked"));
 	mock_fail_alloc(NULL);
 	expect_trust(test, mdev, "full");
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
@@ -208,8 +184,8 @@ static void reserved_for_user_space(struct kunit *test)
 	}
 	KUNIT_EXPECT_TRUE(test, was_always_blocked(mdev));
 	mock_unbind(mdev);
-	KUNIT_EXPECT_EQ(test, 4, set_trust(test, mdev, "full"));
-	KUNIT_EXPECT_TRUE(test, wait_for_driver(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 4, mock_set_trust(test, mdev, "full"));
+	KUNIT_EXPECT_TRUE(test, mock_becomes_bound(nic, mdev));
 }
 
 /* Restricted */
@@ -221,8 +197,8 @@ static void restricted_without_a_driver(struct kunit *test)
 	struct iommu_domain *paging;
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	found(test, "restricted");
 	mdev = mock_device(test, NULL);
 	KUNIT_EXPECT_TRUE(test, was_always_blocked(mdev));
@@ -266,8 +242,8 @@ static void restricted_without_its_domain(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	found(test, "restricted");
 	mdev = mock_device(test, NULL);
 	mock_fail_attach(mdev, MOCK_PAGING, 1);
@@ -299,12 +275,12 @@ static void restricted_has_no_pasid(struct kunit *test)
 	struct mock_owner *owner = mock_owner(test, "vfio");
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	found(test, "restricted");
 	mdev = mock_pasid_device(test, NULL);
 	expect_pasid(test, owner, mdev, -EPERM);
-	KUNIT_EXPECT_EQ(test, 4, set_trust(test, mdev, "full"));
+	KUNIT_EXPECT_EQ(test, 4, mock_set_trust(test, mdev, "full"));
 	expect_pasid(test, owner, mdev, 0);
 }
 
@@ -315,8 +291,8 @@ static void restricted_beside_reserved(struct kunit *test)
 	struct mock_device *mdev;
 	struct mock_device *late;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	found(test, "reserved");
 	mdev = mock_pasid_device(test, NULL);
 	KUNIT_EXPECT_FALSE(test, mdev->dev.iommu->untrusted);
@@ -335,7 +311,7 @@ static void identity_cannot_be_restricted(struct kunit *test)
 {
 	struct mock_device *mdev = mock_device(test, NULL);
 
-	KUNIT_EXPECT_GT(test, 0, set_trust(test, mdev, "restricted"));
+	KUNIT_EXPECT_GT(test, 0, mock_set_trust(test, mdev, "restricted"));
 	expect_trust(test, mdev, "full");
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 }
@@ -380,7 +356,7 @@ static void joins_beside_a_driver(struct kunit *test)
 	mock_unbind(mdev);
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_BLOCKED, mock_state(mdev->group));
-	KUNIT_EXPECT_EQ(test, 4, set_trust(test, late, "full"));
+	KUNIT_EXPECT_EQ(test, 4, mock_set_trust(test, late, "full"));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(late));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, late));
@@ -412,7 +388,7 @@ static void joins_an_owned_group(struct kunit *test)
 			iommu_owner_claim_group(owner->owner, mdev->group));
 
 	/* An owner gets all of them, once they are trusted so far */
-	KUNIT_EXPECT_EQ(test, 8, set_trust(test, late, "reserved"));
+	KUNIT_EXPECT_EQ(test, 8, mock_set_trust(test, late, "reserved"));
 	KUNIT_ASSERT_EQ(test, 0,
 			iommu_owner_claim_group(owner->owner, mdev->group));
 	KUNIT_ASSERT_EQ(test, 0,
@@ -459,13 +435,13 @@ static void joins_a_direct_device(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, mock_device_add(direct));
 	mdev = mock_device(test, direct->group);
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
-	KUNIT_ASSERT_EQ(test, 7, set_trust(test, mdev, "blocked"));
+	KUNIT_ASSERT_EQ(test, 7, mock_set_trust(test, mdev, "blocked"));
 	KUNIT_EXPECT_NE(test, MOCK_BLOCKED, mock_reach(direct));
 	KUNIT_EXPECT_NE(test, MOCK_NOTHING, mock_reach(direct));
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, -EPERM, mock_bind(nic, mdev));
 	KUNIT_EXPECT_EQ(test, -EPERM, mock_bind(nic, direct));
-	KUNIT_ASSERT_EQ(test, 4, set_trust(test, mdev, "full"));
+	KUNIT_ASSERT_EQ(test, 4, mock_set_trust(test, mdev, "full"));
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, 0, mock_bind(nic, mdev));
 }
@@ -533,7 +509,7 @@ static void quarantine_ends_blocked(struct kunit *test)
 			iommu_owner_quarantine_group(owner->owner, mdev->group));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_QUARANTINE,
 			mock_state(mdev->group));
-	KUNIT_EXPECT_EQ(test, -EBUSY, set_trust(test, mdev, "full"));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_set_trust(test, mdev, "full"));
 	KUNIT_EXPECT_EQ(test, 0, iommu_owner_clear_quarantine(mdev->group));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_BLOCKED, mock_state(mdev->group));
 	KUNIT_EXPECT_TRUE(test, was_always_blocked(mdev));

@@ -199,16 +199,6 @@ static void dma_unmap(struct mock_device *mdev, dma_addr_t iova)
 
 /* Devices */
 
-#define NO_TRANSLATION	"no default domain translates here"
-
-static bool translates(struct kunit *test)
-{
-	if (!IS_ENABLED(CONFIG_IOMMU_DMA))
-		return false;
-	mock_default_type(IOMMU_DOMAIN_DMA);
-	return true;
-}
-
 static struct mock_device *device(struct kunit *test, struct iommu_group *group)
 {
 	struct mock_device *mdev = mock_device(test, group);
@@ -232,19 +222,6 @@ static u64 generation_of(struct mock_device *mdev)
 	struct iommu_view *view __free(view) = iommu_view_get(&mdev->dev);
 
 	return view ? view->generation : 0;
-}
-
-static ssize_t set_trust(struct kunit *test, struct mock_device *mdev,
-			 const char *trust)
-{
-	return mock_write_attribute(test, mdev->group, "owner", "trust", trust);
-}
-
-static bool driver_comes(struct mock_driver *mdrv, struct mock_device *mdev)
-{
-	for (unsigned int i = 0; i < 500 && !mock_bound(mdrv, mdev); i++)
-		msleep(20);
-	return mock_bound(mdrv, mdev);
 }
 
 static bool driver_goes(struct mock_driver *mdrv, struct mock_device *mdev)
@@ -302,8 +279,8 @@ static void private_and_shared(struct kunit *test)
 	struct mock_device *mdev;
 	dma_addr_t iova, shared;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
 	iova = dma_map(test, mdev, 0, 0);
@@ -347,7 +324,7 @@ static void private_and_shared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EPERM, mock_bind(nic, mdev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_view_unlock(&mdev->dev, "fake0"));
 	expect_blocked(test, mdev);
-	KUNIT_EXPECT_EQ(test, 4, set_trust(test, mdev, "full"));
+	KUNIT_EXPECT_EQ(test, 4, mock_set_trust(test, mdev, "full"));
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
 	iova = dma_map(test, mdev, 0, 0);
 	KUNIT_EXPECT_EQ(test, ON_SHARED, dma_read(mdev, iova));
@@ -365,7 +342,7 @@ static void lock_then_unlock(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 1, device_attach(&mdev->dev));
 	KUNIT_EXPECT_EQ(test, 0, iommu_view_unlock(&mdev->dev, "fake0"));
 	KUNIT_EXPECT_EQ(test, IOMMU_VIEW_SHARED, fake_state(&mdev->dev));
-	KUNIT_EXPECT_TRUE(test, driver_comes(nic, mdev));
+	KUNIT_EXPECT_TRUE(test, mock_becomes_bound(nic, mdev));
 	/* The default domain as it was */
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 }
@@ -376,10 +353,10 @@ static void accepted_and_probed(struct kunit *test)
 	struct mock_device *mdev;
 	u64 generation;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
-	KUNIT_ASSERT_EQ(test, 7, set_trust(test, mdev, "blocked"));
+	KUNIT_ASSERT_EQ(test, 7, mock_set_trust(test, mdev, "blocked"));
 	lock(test, mdev);
 	mdev->match = true;
 	KUNIT_EXPECT_NE(test, 1, device_attach(&mdev->dev));
@@ -389,8 +366,8 @@ static void accepted_and_probed(struct kunit *test)
 	/* What it is trusted as is another question */
 	KUNIT_EXPECT_EQ(test, MOCK_BLOCKED, mock_reach(mdev));
 	KUNIT_EXPECT_EQ(test, IOMMU_OWNER_STATE_BLOCKED, mock_state(mdev->group));
-	KUNIT_EXPECT_EQ(test, 4, set_trust(test, mdev, "full"));
-	KUNIT_EXPECT_TRUE(test, driver_comes(nic, mdev));
+	KUNIT_EXPECT_EQ(test, 4, mock_set_trust(test, mdev, "full"));
+	KUNIT_EXPECT_TRUE(test, mock_becomes_bound(nic, mdev));
 	KUNIT_EXPECT_EQ(test, 1, nic->probes);
 	KUNIT_EXPECT_EQ(test, IOMMU_DOMAIN_DMA, mdev->group->domain->type);
 }
@@ -401,8 +378,8 @@ static void private_without_a_driver(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	accept(test, mdev);
 	KUNIT_EXPECT_TRUE(test, iommu_view_is_locked(&mdev->dev));
@@ -450,8 +427,8 @@ static void wrong_names_and_states(struct kunit *test)
 	struct iommu_view_tsm link = { .name = "link0" };
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	KUNIT_ASSERT_EQ(test, 0, iommu_view_add_tsm(&link));
 	KUNIT_EXPECT_EQ(test, -EEXIST, iommu_view_add_tsm(&link));
@@ -485,8 +462,8 @@ static void not_changed_in_use(struct kunit *test)
 	struct mock_owner *owner = mock_owner(test, "vfio");
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(vfio, mdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_view_lock(&mdev->dev, "fake0"));
@@ -502,7 +479,7 @@ static void not_changed_in_use(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			iommu_owner_claim_group(owner->owner, mdev->group));
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_view_unlock(&mdev->dev, "fake0"));
-	KUNIT_EXPECT_EQ(test, -EBUSY, set_trust(test, mdev, "blocked"));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_set_trust(test, mdev, "blocked"));
 	iommu_owner_release_group(owner->owner, mdev->group);
 	KUNIT_EXPECT_EQ(test, 0, fake_of(&mdev->dev)->unlocks);
 	KUNIT_EXPECT_EQ(test, 0, iommu_view_unlock(&mdev->dev, "fake0"));
@@ -563,8 +540,8 @@ static void mapping_is_left(struct kunit *test)
 	struct mock_device *mdev;
 	dma_addr_t iova, other;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
 	iova = dma_map(test, mdev, 0, 0);
@@ -575,7 +552,7 @@ static void mapping_is_left(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_view_lock(&mdev->dev, "fake0"));
 	KUNIT_EXPECT_EQ(test, 1, mock_heard());
 	mock_listen(test, "change of trust refused: a driver has left a mapping at 0x");
-	KUNIT_EXPECT_EQ(test, -EBUSY, set_trust(test, mdev, "blocked"));
+	KUNIT_EXPECT_EQ(test, -EBUSY, mock_set_trust(test, mdev, "blocked"));
 	KUNIT_EXPECT_EQ(test, 1, mock_heard());
 	KUNIT_EXPECT_EQ(test, ON_SHARED, dma_read(mdev, iova));
 	dma_unmap(mdev, iova);
@@ -591,8 +568,8 @@ static void tables_must_be_private(struct kunit *test)
 {
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	lock(test, mdev);
 	kunit_activate_static_stub(test, iommu_view_tables_are_shared,
@@ -619,17 +596,17 @@ static void private_is_not_bounced(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
-	KUNIT_ASSERT_EQ(test, 10, set_trust(test, mdev, "restricted"));
+	KUNIT_ASSERT_EQ(test, 10, mock_set_trust(test, mdev, "restricted"));
 	lock(test, mdev);
 	mock_listen(test, "not accepted: trust is restricted");
 	KUNIT_EXPECT_EQ(test, -EPERM, iommu_view_accept(&mdev->dev, 0));
 	KUNIT_EXPECT_EQ(test, 1, mock_heard());
-	KUNIT_EXPECT_EQ(test, 4, set_trust(test, mdev, "full"));
+	KUNIT_EXPECT_EQ(test, 4, mock_set_trust(test, mdev, "full"));
 	KUNIT_EXPECT_EQ(test, 0, iommu_view_accept(&mdev->dev, 0));
-	KUNIT_EXPECT_EQ(test, -EPERM, set_trust(test, mdev, "restricted"));
+	KUNIT_EXPECT_EQ(test, -EPERM, mock_set_trust(test, mdev, "restricted"));
 	KUNIT_EXPECT_FALSE(test, mdev->dev.iommu->untrusted);
 #if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || \
 	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
@@ -655,8 +632,8 @@ static void not_restricted_meanwhile(struct kunit *test)
 {
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	lock(test, mdev);
 	restricted_group = mdev->group;
@@ -675,8 +652,8 @@ static void private_is_translated(struct kunit *test)
 	struct iommu_domain *paging;
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = mock_pasid_device(test, NULL);
 	paging = mock_paging_domain(test, mdev);
 	accept(test, mdev);
@@ -716,8 +693,8 @@ static void accept_fails(struct kunit *test)
 {
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	lock(test, mdev);
 	fake->error = -ENODATA;
@@ -741,8 +718,8 @@ static void unlock_fails(struct kunit *test)
 {
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	accept(test, mdev);
 	fake->error = -ENODATA;
@@ -765,8 +742,8 @@ static void lost_between(struct kunit *test)
 {
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	fake->during = lose_it;
 	KUNIT_EXPECT_EQ(test, -EIO, iommu_view_lock(&mdev->dev, "fake0"));
@@ -797,15 +774,15 @@ static void lost_while_it_is_unlocked(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	for (unsigned int i = 0; i < 20; i++) {
 		accept(test, mdev);
 		fake->during = lose_it;
 		KUNIT_ASSERT_EQ(test, 0,
 				iommu_view_unlock(&mdev->dev, "fake0"));
-		KUNIT_ASSERT_EQ(test, 4, set_trust(test, mdev, "full"));
+		KUNIT_ASSERT_EQ(test, 4, mock_set_trust(test, mdev, "full"));
 		KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
 		msleep(20);
 		KUNIT_ASSERT_TRUE(test, mock_bound(nic, mdev));
@@ -819,8 +796,8 @@ static void one_of_two_is_pulled_out(struct kunit *test)
 	struct mock_owner *owner = mock_owner(test, "vfio");
 	struct mock_device *mdev, *other;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	other = device(test, mdev->group);
 	accept(test, mdev);
@@ -845,14 +822,14 @@ static void tsm_leaves_it_locked(struct kunit *test)
 {
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	accept(test, mdev);
 	fake->error = -ENODATA;
 	fake_unregister(NULL);
 	KUNIT_EXPECT_EQ(test, IOMMU_VIEW_ERROR, view_of(mdev));
-	set_trust(test, mdev, "full");
+	mock_set_trust(test, mdev, "full");
 	expect_blocked(test, mdev);
 	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_view_unlock(&mdev->dev, "fake0"));
 }
@@ -869,8 +846,8 @@ static void lost_in_probe(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	accept(test, mdev);
 	nic->probe = lose_in_probe;
@@ -889,8 +866,8 @@ static void lost_by_an_owner(struct kunit *test)
 	struct iommu_domain *paging;
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	paging = mock_paging_domain(test, mdev);
 	accept(test, mdev);
@@ -918,8 +895,8 @@ static void lost_when_quiesced(struct kunit *test)
 	struct mock_owner *owner = mock_owner(test, "vfio");
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	accept(test, mdev);
 	KUNIT_ASSERT_EQ(test, 0,
@@ -939,8 +916,8 @@ static void lost_without_power(struct kunit *test)
 {
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	iommu_view_check(&mdev->dev);
 	accept(test, mdev);
@@ -964,8 +941,8 @@ static void tsm_goes_away(struct kunit *test)
 	struct mock_owner *owner = mock_owner(test, "vfio");
 	struct mock_device *bound, *owned, *locked;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	bound = device(test, NULL);
 	owned = device(test, NULL);
 	locked = device(test, NULL);
@@ -996,8 +973,8 @@ static void pulled_out(struct kunit *test)
 {
 	struct mock_device *mdev;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	accept(test, mdev);
 	mock_device_del(mdev);
@@ -1018,8 +995,8 @@ static void one_group_has_one_view(struct kunit *test)
 	struct mock_owner *owner = mock_owner(test, "vfio");
 	struct mock_device *first, *second;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	first = device(test, NULL);
 	second = device(test, first->group);
 	accept(test, first);
@@ -1051,8 +1028,8 @@ static void joins_a_private_one(struct kunit *test)
 	struct mock_driver *nic = mock_driver(test, "mock_nic", false);
 	struct mock_device *mdev, *late;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	accept(test, mdev);
 	KUNIT_ASSERT_EQ(test, 0, mock_bind(nic, mdev));
@@ -1095,8 +1072,8 @@ static void evidence_in_parts(struct kunit *test)
 	struct mock_device *mdev;
 	u8 byte;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	mdev = device(test, NULL);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			iommu_view_evidence(&mdev->dev, 0, &generation, 0, &byte,
@@ -1281,10 +1258,10 @@ static int table_do(struct kunit *test, struct table_cast *cast,
 	case RESERVE:
 		return iommu_owner_reserve_group(cast->b->owner, mdev->group);
 	case TRUST:
-		ret = set_trust(test, mdev, "full");
+		ret = mock_set_trust(test, mdev, "full");
 		return min_t(ssize_t, ret, 0);
 	case DISTRUST:
-		ret = set_trust(test, mdev, "blocked");
+		ret = mock_set_trust(test, mdev, "blocked");
 		return min_t(ssize_t, ret, 0);
 	case LOCK:
 		return iommu_view_lock(&mdev->dev, "fake0");
@@ -1362,8 +1339,8 @@ static void each_event_in_each_state(struct kunit *test)
 {
 	struct table_cast cast = {};
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	cast.nic = mock_driver(test, "mock_nic", false);
 	cast.vfio = mock_driver(test, "mock_vfio", true);
 	for (enum table_state from = 0; from < NR_TABLE_STATES; from++) {
@@ -1525,8 +1502,8 @@ static void flip_against_all(struct kunit *test)
 	struct mock_thread *threads[5];
 	struct race *race;
 
-	if (!translates(test))
-		kunit_skip(test, NO_TRANSLATION);
+	if (!mock_translates())
+		kunit_skip(test, MOCK_NO_TRANSLATION);
 	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, race);
 	race->mdev = device(test, NULL);

@@ -200,7 +200,8 @@ bool dev_config(const struct pdev *pdev, unsigned int offset, __u32 *value)
 	return done;
 }
 
-int dev_command(const struct pdev *pdev, __u16 command)
+int dev_config_write(const struct pdev *pdev, unsigned int offset,
+		     const void *value, size_t size)
 {
 	char path[PATH_MAX];
 	int fd, ret;
@@ -209,10 +210,14 @@ int dev_command(const struct pdev *pdev, __u16 command)
 	fd = open(path, O_RDWR);
 	if (fd < 0)
 		return -errno;
-	ret = pwrite(fd, &command, sizeof(command), PCI_COMMAND) < 0 ?
-	      -errno : 0;
+	ret = pwrite(fd, value, size, offset) < 0 ? -errno : 0;
 	close(fd);
 	return ret;
+}
+
+int dev_command(const struct pdev *pdev, __u16 command)
+{
+	return dev_config_write(pdev, PCI_COMMAND, &command, sizeof(command));
 }
 
 /* The bridges of QEMU have the vendor of Red Hat */
@@ -518,6 +523,19 @@ __u64 generation(int group)
 	if (owner_get(group, "generation", buf, sizeof(buf)))
 		return 0;
 	return strtoull(buf, NULL, 10);
+}
+
+int trust_set(int group, const char *trust)
+{
+	return put(trust, GROUPS "/%d/owner/trust", group);
+}
+
+bool trust_is(int group, const char *trust)
+{
+	char buf[32];
+
+	return !owner_get(group, "trust", buf, sizeof(buf)) &&
+	       !strcmp(buf, trust);
 }
 
 int clear_quarantine(int group)

@@ -77,7 +77,9 @@ bool find_edu_below_port(struct pdev *edu);
 int dev_group(const char *bdf);
 /* A register of the config space; false, and 0, if it cannot be read */
 bool dev_config(const struct pdev *pdev, unsigned int offset, __u32 *value);
-/* Write the command register; 0 or a negative errno */
+/* Write a register, and the command register; 0 or a negative errno */
+int dev_config_write(const struct pdev *pdev, unsigned int offset,
+		     const void *value, size_t size);
 int dev_command(const struct pdev *pdev, __u16 command);
 /* Is the device on the bus behind one of these? */
 #define PCI_BRIDGE	"0x000e"
@@ -105,6 +107,8 @@ bool state_is(int group, const char *state);
 /* It is at once, or within WAIT_MS */
 bool state_becomes(int group, const char *state);
 __u64 generation(int group);
+int trust_set(int group, const char *trust);
+bool trust_is(int group, const char *trust);
 /* Give a group in quarantine back to the kernel */
 int clear_quarantine(int group);
 /* Make resets of PCI functions fail with -@error */

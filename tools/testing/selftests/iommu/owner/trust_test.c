@@ -33,19 +33,6 @@
 #define AT_BAD		"0000:00:13.0"
 #define BAD_ENTRY	"00:13.0:blokced"
 
-static int trust_set(int group, const char *trust)
-{
-	return put(trust, GROUPS "/%d/owner/trust", group);
-}
-
-static bool trust_is(int group, const char *trust)
-{
-	char buf[32];
-
-	return !owner_get(group, "trust", buf, sizeof(buf)) &&
-	       !strcmp(buf, trust);
-}
-
 static bool type_is(int group, const char *type)
 {
 	char buf[16] = "";

@@ -64,19 +64,6 @@ static bool driver_goes(const struct pdev *pdev)
 	return driver_is(pdev, NULL);
 }
 
-static bool trust_is(int group, const char *trust)
-{
-	char buf[32];
-
-	return !owner_get(group, "trust", buf, sizeof(buf)) &&
-	       !strcmp(buf, trust);
-}
-
-static int trust_set(int group, const char *trust)
-{
-	return put(trust, GROUPS "/%d/owner/trust", group);
-}
-
 /* A part of the evidence; the number of bytes, or a negative errno */
 static int evidence(const struct pdev *pdev, __u32 kind, __u64 offset, void *to,
 		    __u32 length, __u64 *generation)
@@ -253,23 +240,15 @@ static void lose(struct __test_metadata *_metadata, struct _test_data_view *self
 static int move_bar(const struct pdev *pdev)
 {
 	__u32 bar, there;
-	char path[64];
-	int fd, ret;
+	int ret;
 
 	if (!dev_config(pdev, PCI_BASE_ADDRESS_0, &bar))
 		return -EIO;
 	there = bar ^ 0x01000000;
-	snprintf(path, sizeof(path), PCI "/devices/%s/config", pdev->bdf);
-	fd = open(path, O_RDWR);
-	if (fd < 0)
-		return -errno;
-	ret = pwrite(fd, &there, sizeof(there), PCI_BASE_ADDRESS_0) < 0 ?
-	      -errno : 0;
+	ret = dev_config_write(pdev, PCI_BASE_ADDRESS_0, &there, sizeof(there));
 	tsm_becomes(pdev, "error");
-	if (pwrite(fd, &bar, sizeof(bar), PCI_BASE_ADDRESS_0) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
+	return ret ?: dev_config_write(pdev, PCI_BASE_ADDRESS_0, &bar,
+				       sizeof(bar));
 }
 
 static int stop_master(const struct pdev *pdev)
