@@ -146,17 +146,30 @@ int iommu_owner_device_used(struct device *dev)
 }
 EXPORT_SYMBOL_GPL(iommu_owner_device_used);
 
+/* Has a reset that the driver has asked for reached the device? */
+static bool quiesce_was_reached(struct device *dev)
+{
+#ifdef CONFIG_PCI
+	return !dev_is_pci(dev) || pci_device_is_present(to_pci_dev(dev));
+#else
+	return true;
+#endif
+}
+
 /**
  * iommu_owner_device_quiesced() - A device has been reset since its last use
  * @dev: The device. The caller is its driver; user space has no access.
  *
- * Nothing is left to do for it when the ownership ends.
+ * Nothing is left to do for it when the ownership ends. A PCI device that does not
+ * answer is not known to have been reset, whatever the reset of its bus has returned.
  *
  * Context: May sleep. Takes the mutex of the group.
- * Return: 0; -ENODEV if @dev has no group.
+ * Return: 0; -ENODEV if @dev has no group, or does not answer.
  */
 int iommu_owner_device_quiesced(struct device *dev)
 {
+	if (!quiesce_was_reached(dev))
+		return -ENODEV;
 	return quiesce_mark(dev, false);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_device_quiesced);

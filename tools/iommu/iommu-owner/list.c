@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* list, show: groups and their devices */
+/* list, show, trust, clear: groups and their devices */
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -8,7 +8,21 @@
 
 #include "tool.h"
 
-#define LIST_FORMAT	"%-14s %-16s %5s  %-10s %-10s %-9s %s\n"
+#define LIST_FORMAT	"%-*s %-16s %5s  %-10s %-10s %-9s %s\n"
+#define LIST_WIDTH	14
+#define LIST_PASID	"%-14s %5s  %7s  %-16s %4s  %s\n"
+
+/* A device with its group, for what is not sorted by group */
+struct list_row {
+	const struct tool_group *group;
+	const struct tool_device *device;
+};
+
+struct list_rows {
+	struct list_row *rows;
+	size_t count;
+	int width;
+};
 
 static const char *list_or_dash(const char *text)
 {
@@ -30,36 +44,90 @@ static const char *list_colour(const struct tool *tool,
 	return "";
 }
 
-static void list_print_group(const struct tool *tool,
-			     const struct tool_group *group)
+static void list_print_device(const struct tool *tool, const struct list_row *row,
+			      int depth, int width)
 {
-	const char *colour = list_colour(tool, group);
-	char number[16];
+	const char *colour = list_colour(tool, row->group);
+	char number[16], name[TOOL_WORD + 32];
 
-	for (size_t i = 0; i < group->nr_devices; i++) {
-		const struct tool_device *device = &group->devices[i];
+	snprintf(number, sizeof(number), "%d", row->group->id);
+	snprintf(name, sizeof(name), "%*s%s", 2 * depth, "", row->device->name);
+	fputs(colour, stdout);
+	printf(LIST_FORMAT, width, name, list_or_dash(row->device->driver), number,
+	       row->group->owned ? row->group->state : "?",
+	       row->group->trust[0] ? row->group->trust : "?",
+	       tool_isolation_word(row->group), row->device->label);
+	if (colour[0])
+		fputs("\033[0m", stdout);
+}
 
-		snprintf(number, sizeof(number), "%d", group->id);
-		fputs(colour, stdout);
-		printf(LIST_FORMAT, device->name, list_or_dash(device->driver),
-		       number, group->owned ? group->state : "?",
-		       group->trust[0] ? group->trust : "?",
-		       tool_isolation_word(group), device->label);
-		if (colour[0])
-			fputs("\033[0m", stdout);
+static int list_compare_rows(const void *a, const void *b)
+{
+	return strcmp(((const struct list_row *)a)->device->name,
+		      ((const struct list_row *)b)->device->name);
+}
+
+static bool list_has(const struct list_rows *rows, const char *name)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		if (!strcmp(rows->rows[i].device->name, name))
+			return true;
+	return false;
+}
+
+/* What is behind @parent; "" is what is behind nothing that has a group */
+static void list_print_behind(const struct tool *tool, const struct list_rows *rows,
+			      const char *parent, int depth)
+{
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct tool_device *device = rows->rows[i].device;
+
+		if (parent[0] ? strcmp(device->parent, parent) :
+				device->parent[0] && list_has(rows, device->parent))
+			continue;
+		list_print_device(tool, &rows->rows[i], depth, rows->width);
+		if (depth < 15)
+			list_print_behind(tool, rows, device->name, depth + 1);
 	}
 }
 
-static int list_print_json(struct tool_group *groups, size_t count)
+static int list_print(const struct tool *tool, const struct tool_groups *groups)
 {
-	struct json_object *object = json_object_new_object();
-	struct json_object *array = json_object_new_array();
+	struct list_rows rows = { .width = tool->tree ? LIST_WIDTH + 8 : LIST_WIDTH };
+	struct list_row *row;
 
-	for (size_t i = 0; i < count; i++)
-		json_object_array_add(array, tool_json_group(&groups[i]));
-	json_object_object_add(object, "groups", array);
-	tool_print_json(object);
-	return TOOL_OK;
+	for (size_t i = 0; i < groups->count; i++) {
+		for (size_t j = 0; j < groups->groups[i].nr_devices; j++) {
+			row = tool_grow((void **)&rows.rows, &rows.count, sizeof(*row));
+			if (!row)
+				return -ENOMEM;
+			row->group = &groups->groups[i];
+			row->device = &groups->groups[i].devices[j];
+		}
+	}
+	printf(LIST_FORMAT, rows.width, "DEVICE", "DRIVER", "GROUP", "STATE", "TRUST",
+	       "ISOLATION", "NAME");
+	if (tool->tree && rows.count) {
+		qsort(rows.rows, rows.count, sizeof(*rows.rows), list_compare_rows);
+		list_print_behind(tool, &rows, "", 0);
+	}
+	for (size_t i = 0; i < rows.count && !tool->tree; i++)
+		list_print_device(tool, &rows.rows[i], 0, rows.width);
+	free(rows.rows);
+	return 0;
+}
+
+static void list_print_pasids(const struct tool_group *group)
+{
+	char number[16], pasid[16], refs[16];
+
+	snprintf(number, sizeof(number), "%d", group->id);
+	for (size_t i = 0; i < group->nr_pasids; i++) {
+		snprintf(pasid, sizeof(pasid), "%u", group->pasids[i].pasid);
+		snprintf(refs, sizeof(refs), "%u", group->pasids[i].refs);
+		printf(LIST_PASID, group->pasids[i].device, number, pasid,
+		       group->pasids[i].owner, refs, group->pasids[i].state);
+	}
 }
 
 static int list_fail(const struct tool *tool, int err)
@@ -70,35 +138,39 @@ static int list_fail(const struct tool *tool, int err)
 			  strerror(-err));
 }
 
-int tool_list(const struct tool *tool)
+int tool_list(const struct tool *tool, char **words, unsigned int count)
 {
-	struct tool_group *groups;
+	struct tool_groups groups;
 	bool owned = true;
-	size_t count;
 	int ret;
 
-	ret = tool_read_groups(tool, &groups, &count);
-	if (!ret && !count)
+	(void)words;
+	(void)count;
+	ret = tool_read_groups(tool, &groups);
+	if (!ret && !groups.count)
 		ret = -ENOENT;
-	if (ret)
+	if (!ret && !tool->json)
+		ret = list_print(tool, &groups);
+	if (ret) {
+		tool_free_groups(&groups);
 		return list_fail(tool, ret);
+	}
 	if (tool->json) {
-		ret = list_print_json(groups, count);
+		tool_print_json(tool_json_groups(tool, &groups));
 	} else {
-		printf(LIST_FORMAT, "DEVICE", "DRIVER", "GROUP", "STATE", "TRUST",
-		       "ISOLATION", "NAME");
-		for (size_t i = 0; i < count; i++) {
-			list_print_group(tool, &groups[i]);
-			owned &= groups[i].owned;
+		if (tool->pasids)
+			printf("\n" LIST_PASID, "DEVICE", "GROUP", "PASID", "OWNER",
+			       "REFS", "STATE");
+		for (size_t i = 0; i < groups.count; i++) {
+			list_print_pasids(&groups.groups[i]);
+			owned &= groups.groups[i].owned;
 		}
 		if (!owned)
 			fputs("iommu-owner: this kernel does not report owners\n",
 			      stderr);
 	}
-	for (size_t i = 0; i < count; i++)
-		tool_free_group(&groups[i]);
-	free(groups);
-	return ret;
+	tool_free_groups(&groups);
+	return TOOL_OK;
 }
 
 static void show_words(const char *title, const char words[][TOOL_WORD],
@@ -136,20 +208,24 @@ static void show_group(const struct tool_group *group)
 	for (size_t i = 0; i < group->nr_blockers; i++)
 		printf("%-12s %s %s\n", "blocker", group->blockers[i].device,
 		       group->blockers[i].driver);
+	for (size_t i = 0; i < group->nr_pasids; i++)
+		printf("%-12s %u %s %s (%u references, %s)\n", "pasid",
+		       group->pasids[i].pasid, group->pasids[i].owner,
+		       group->pasids[i].device, group->pasids[i].refs,
+		       group->pasids[i].state);
 }
 
-int tool_show(const struct tool *tool, const char *what)
+int tool_show(const struct tool *tool, char **words, unsigned int count)
 {
-	struct json_object *object;
 	struct tool_group group;
 	int ret;
 
-	ret = tool_get(tool, what, &group);
+	(void)count;
+	ret = tool_get(tool, words[0], &group);
 	if (ret)
 		return ret;
 	if (tool->json) {
-		object = tool_json_group(&group);
-		tool_print_json(object);
+		tool_print_json(tool_json_group(tool, &group));
 	} else {
 		show_group(&group);
 		if (!group.owned)
@@ -158,4 +234,40 @@ int tool_show(const struct tool *tool, const char *what)
 	}
 	tool_free_group(&group);
 	return TOOL_OK;
+}
+
+static int show_write(const struct tool *tool, char **words, const char *file,
+		      const char *value)
+{
+	struct tool_group group;
+	int ret;
+
+	ret = tool_get(tool, words[0], &group);
+	if (ret)
+		return ret;
+	ret = group.owned ? tool_write(tool, &group, file, value) : -ENOSYS;
+	tool_free_group(&group);
+	if (ret == -ENOSYS)
+		return tool_no_owners(tool);
+	if (ret == -EINVAL)
+		return tool_error(tool, TOOL_USAGE, "%s: %s", words[0],
+				  !strcmp(file, "trust") ?
+				  "no such level, or not for these devices" :
+				  "not in quarantine");
+	if (ret)
+		return tool_errno(tool, words[0], ret);
+	return tool_show(tool, words, 1);
+}
+
+int tool_trust(const struct tool *tool, char **words, unsigned int count)
+{
+	if (count == 1)
+		return tool_show(tool, words, 1);
+	return show_write(tool, words, "trust", words[1]);
+}
+
+int tool_clear(const struct tool *tool, char **words, unsigned int count)
+{
+	(void)count;
+	return show_write(tool, words, "quarantine", "clear");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the commands print */
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,14 +18,31 @@ static const char * const exit_words[] = {
 	[TOOL_FAILED]	= "failed",
 };
 
-void tool_print_json(struct json_object *object)
+static void output_json(struct json_object *object, int flags)
 {
 	json_object_object_add(object, "version",
 			       json_object_new_int(TOOL_JSON_VERSION));
-	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-						    JSON_C_TO_STRING_SPACED |
+	puts(json_object_to_json_string_ext(object, flags | JSON_C_TO_STRING_SPACED |
 						    JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(object);
+	fflush(stdout);
+}
+
+void tool_print_json(struct json_object *object)
+{
+	output_json(object, JSON_C_TO_STRING_PRETTY);
+}
+
+/* For what prints many: each is one line */
+void tool_print_json_line(struct json_object *object)
+{
+	output_json(object, 0);
+}
+
+/* null if it is empty */
+struct json_object *tool_json_string(const char *text)
+{
+	return text[0] ? json_object_new_string(text) : NULL;
 }
 
 /* Print why the program ends, and return with what */
@@ -51,11 +69,35 @@ int tool_error(const struct tool *tool, enum tool_exit code, const char *fmt, ..
 	return code;
 }
 
+/* The same for an errno of the kernel, @what being what was done or looked for */
+int tool_errno(const struct tool *tool, const char *what, int err)
+{
+	switch (err) {
+	case -EACCES:
+	case -EROFS:
+		return tool_error(tool, TOOL_DENIED, "%s: needs root", what);
+	case -EBUSY:
+	case -EPERM:
+		return tool_error(tool, TOOL_REFUSED,
+				  "%s: refused: %s; the kernel log names the reason",
+				  what, strerror(-err));
+	case -ENODEV:
+	case -ESTALE:
+		return tool_error(tool, TOOL_MISSING, "%s: is gone", what);
+	default:
+		return tool_error(tool, TOOL_FAILED, "%s: %s", what, strerror(-err));
+	}
+}
+
+int tool_no_owners(const struct tool *tool)
+{
+	return tool_error(tool, TOOL_KERNEL, "this kernel does not report owners");
+}
+
 static void output_add(struct json_object *object, const char *key,
 		       const char *value)
 {
-	json_object_object_add(object, key, value[0] ?
-			       json_object_new_string(value) : NULL);
+	json_object_object_add(object, key, tool_json_string(value));
 }
 
 static struct json_object *output_words(char words[][TOOL_WORD], size_t count)
@@ -74,7 +116,10 @@ static struct json_object *output_devices(const struct tool_group *group)
 	for (size_t i = 0; i < group->nr_devices; i++) {
 		object = json_object_new_object();
 		output_add(object, "name", group->devices[i].name);
+		output_add(object, "parent", group->devices[i].parent);
 		output_add(object, "driver", group->devices[i].driver);
+		json_object_object_add(object, "bridge",
+				       json_object_new_boolean(group->devices[i].bridge));
 		output_add(object, "label", group->devices[i].label);
 		json_object_array_add(array, object);
 	}
@@ -89,6 +134,27 @@ static struct json_object *output_blockers(const struct tool_group *group)
 		object = json_object_new_object();
 		output_add(object, "device", group->blockers[i].device);
 		output_add(object, "driver", group->blockers[i].driver);
+		json_object_array_add(array, object);
+	}
+	return array;
+}
+
+static struct json_object *output_pasids(const struct tool_group *group)
+{
+	struct json_object *array = json_object_new_array(), *object;
+
+	for (size_t i = 0; i < group->nr_pasids; i++) {
+		const struct tool_pasid *pasid = &group->pasids[i];
+
+		object = json_object_new_object();
+		output_add(object, "device", strcmp(pasid->device, "-") ?
+			   pasid->device : "");
+		json_object_object_add(object, "pasid",
+				       json_object_new_int64(pasid->pasid));
+		output_add(object, "owner", pasid->owner);
+		json_object_object_add(object, "references",
+				       json_object_new_int64(pasid->refs));
+		output_add(object, "state", pasid->state);
 		json_object_array_add(array, object);
 	}
 	return array;
@@ -121,7 +187,7 @@ static struct json_object *output_isolation(const struct tool_group *group)
 }
 
 /* All that is known of a group; what this kernel or this user does not know is null */
-struct json_object *tool_json_group(const struct tool_group *group)
+struct json_object *tool_json_group(const struct tool *tool, const struct tool_group *group)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -138,6 +204,20 @@ struct json_object *tool_json_group(const struct tool_group *group)
 	json_object_object_add(object, "blockers",
 			       group->owned ? output_blockers(group) : NULL);
 	json_object_object_add(object, "devices", output_devices(group));
+	if (tool->pasids)
+		json_object_object_add(object, "pasids", output_pasids(group));
+	return object;
+}
+
+struct json_object *tool_json_groups(const struct tool *tool,
+				     const struct tool_groups *groups)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < groups->count; i++)
+		json_object_array_add(array, tool_json_group(tool, &groups->groups[i]));
+	json_object_object_add(object, "groups", array);
 	return object;
 }
 

@@ -37,6 +37,33 @@ int tool_read(char *buf, size_t size, const char *path)
 	return 0;
 }
 
+/* The name of what is in a directory; "" if there is nothing */
+void tool_first_entry(const char *path, char *buf, size_t size)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+
+	buf[0] = '\0';
+	while (dir && !buf[0] && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			snprintf(buf, size, "%s", entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
+/* Write to a file that is there; a negative errno */
+int tool_write_file(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
 static void sysfs_copy(char *to, size_t size, const char *from)
 {
 	snprintf(to, size, "%s", from);
@@ -67,26 +94,54 @@ static void sysfs_link(const char *path, char *buf, size_t size)
 	sysfs_copy(buf, size, last ? last + 1 : target);
 }
 
-static void sysfs_label(const struct tool *tool, const char *path,
-			struct tool_device *device)
+/* A number of a device in sysfs; -1 if it has none */
+static long sysfs_number(const char *path, const char *file)
 {
-	char file[PATH_MAX + 16], vendor[16], id[16], *name;
+	char name[PATH_MAX + 16], buf[32];
 
-	snprintf(file, sizeof(file), "%s/vendor", path);
-	if (tool_read(vendor, sizeof(vendor), file))
-		return;
-	snprintf(file, sizeof(file), "%s/device", path);
-	if (tool_read(id, sizeof(id), file))
+	snprintf(name, sizeof(name), "%s/%s", path, file);
+	if (tool_read(buf, sizeof(buf), name))
+		return -1;
+	return strtol(buf, NULL, 16);
+}
+
+static void sysfs_read_pci(const struct tool *tool, const char *path,
+			   struct tool_device *device)
+{
+	long vendor = sysfs_number(path, "vendor");
+	long id = sysfs_number(path, "device");
+	long class = sysfs_number(path, "class");
+	char *name;
+
+	if (vendor < 0 || id < 0)
 		return;
 	device->pci = true;
+	device->bridge = class >= 0 && class >> 16 == PCI_BASE_CLASS_BRIDGE;
 	name = pci_lookup_name(tool->pci, device->label, sizeof(device->label),
 			       PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE,
-			       (int)strtol(vendor, NULL, 16),
-			       (int)strtol(id, NULL, 16));
+			       (int)vendor, (int)id);
 	if (!name)
 		device->label[0] = '\0';
 	else if (name != device->label)
 		sysfs_copy(device->label, sizeof(device->label), name);
+}
+
+/* The directory that a device is in, if that is a PCI device */
+static void sysfs_read_parent(const char *path, struct tool_device *device)
+{
+	char real[PATH_MAX], *last;
+	unsigned int n;
+
+	if (!realpath(path, real))
+		return;
+	for (n = 0; n < 2; n++) {
+		last = strrchr(real, '/');
+		if (!last)
+			return;
+		if (n && strchr(last, ':') && strchr(last, '.'))
+			sysfs_copy(device->parent, sizeof(device->parent), last + 1);
+		*last = '\0';
+	}
 }
 
 static int sysfs_compare_devices(const void *a, const void *b)
@@ -96,7 +151,7 @@ static int sysfs_compare_devices(const void *a, const void *b)
 }
 
 /* One more at the end of an array, zeroed */
-static void *sysfs_grow(void **array, size_t *count, size_t size)
+void *tool_grow(void **array, size_t *count, size_t size)
 {
 	char *grown = realloc(*array, (*count + 1) * size);
 
@@ -122,7 +177,7 @@ static int sysfs_read_devices(const struct tool *tool, struct tool_group *group)
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		device = sysfs_grow((void **)&group->devices, &group->nr_devices,
+		device = tool_grow((void **)&group->devices, &group->nr_devices,
 				    sizeof(*device));
 		if (!device)
 			break;
@@ -130,7 +185,8 @@ static int sysfs_read_devices(const struct tool *tool, struct tool_group *group)
 		snprintf(link, sizeof(link), "%s/%s/driver", path, entry->d_name);
 		sysfs_link(link, device->driver, sizeof(device->driver));
 		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
-		sysfs_label(tool, link, device);
+		sysfs_read_pci(tool, link, device);
+		sysfs_read_parent(link, device);
 	}
 	closedir(dir);
 	if (group->nr_devices)
@@ -150,12 +206,29 @@ static void sysfs_parse_blockers(struct tool_group *group, char *text)
 		if (!space)
 			continue;
 		*space = '\0';
-		blocker = sysfs_grow((void **)&group->blockers,
+		blocker = tool_grow((void **)&group->blockers,
 				     &group->nr_blockers, sizeof(*blocker));
 		if (!blocker)
 			return;
 		sysfs_copy(blocker->device, sizeof(blocker->device), line);
 		sysfs_copy(blocker->driver, sizeof(blocker->driver), space + 1);
+	}
+}
+
+static void sysfs_parse_pasids(struct tool_group *group, char *text)
+{
+	char *save, *line = strtok_r(text, "\n", &save);
+	struct tool_pasid *pasid, read;
+
+	for (; line; line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, "%63s %u %63s %u %63s", read.device, &read.pasid,
+			   read.owner, &read.refs, read.state) != 5)
+			continue;
+		pasid = tool_grow((void **)&group->pasids, &group->nr_pasids,
+				  sizeof(*pasid));
+		if (!pasid)
+			return;
+		*pasid = read;
 	}
 }
 
@@ -222,6 +295,8 @@ static int sysfs_read_once(const struct tool *tool, struct tool_group *group)
 		sysfs_parse_blockers(group, buf);
 	if (!sysfs_read(tool, group->id, "owner/isolation", buf, sizeof(buf)))
 		sysfs_parse_isolation(group, buf);
+	if (tool->pasids && !sysfs_read(tool, group->id, "owner/pasids", buf, sizeof(buf)))
+		sysfs_parse_pasids(group, buf);
 	sysfs_read(tool, group->id, "owner/trust", group->trust,
 		   sizeof(group->trust));
 	sysfs_read(tool, group->id, "owner/quarantine", group->quarantine,
@@ -233,6 +308,7 @@ void tool_free_group(struct tool_group *group)
 {
 	free(group->devices);
 	free(group->blockers);
+	free(group->pasids);
 	memset(group, 0, sizeof(*group));
 }
 
@@ -271,19 +347,36 @@ static int sysfs_compare_groups(const void *a, const void *b)
 	       ((const struct tool_group *)b)->id;
 }
 
+void tool_free_groups(struct tool_groups *groups)
+{
+	for (size_t i = 0; i < groups->count; i++)
+		tool_free_group(&groups->groups[i]);
+	free(groups->groups);
+	memset(groups, 0, sizeof(*groups));
+}
+
+static int sysfs_add_group(struct tool_groups *groups, const struct tool_group *group)
+{
+	struct tool_group *new = tool_grow((void **)&groups->groups, &groups->count,
+					   sizeof(*new));
+
+	if (!new)
+		return -ENOMEM;
+	*new = *group;
+	return 0;
+}
+
 /* All groups, by number. One that has gone meanwhile is left out. */
-int tool_read_groups(const struct tool *tool, struct tool_group **groups,
-		     size_t *count)
+int tool_read_groups(const struct tool *tool, struct tool_groups *groups)
 {
 	char path[PATH_MAX], *end;
-	struct tool_group group, *new;
+	struct tool_group group;
 	struct dirent *entry;
 	DIR *dir;
 	long id;
 	int ret = 0;
 
-	*groups = NULL;
-	*count = 0;
+	memset(groups, 0, sizeof(*groups));
 	snprintf(path, sizeof(path), "%s/kernel/iommu_groups", tool->sysfs);
 	dir = opendir(path);
 	if (!dir)
@@ -293,19 +386,15 @@ int tool_read_groups(const struct tool *tool, struct tool_group **groups,
 		if (*end || end == entry->d_name)
 			continue;
 		ret = tool_read_group(tool, (int)id, &group);
-		if (ret) {
-			ret = ret == -ENOENT || ret == -ENODEV ? 0 : ret;
-			continue;
-		}
-		new = sysfs_grow((void **)groups, count, sizeof(**groups));
-		if (new)
-			*new = group;
-		else
-			ret = -ENOMEM;
+		if (!ret)
+			ret = sysfs_add_group(groups, &group);
+		else if (ret == -ENOENT || ret == -ENODEV)
+			ret = 0;
 	}
 	closedir(dir);
-	if (*count)
-		qsort(*groups, *count, sizeof(**groups), sysfs_compare_groups);
+	if (groups->count)
+		qsort(groups->groups, groups->count, sizeof(*groups->groups),
+		      sysfs_compare_groups);
 	return ret;
 }
 
@@ -360,20 +449,49 @@ int tool_get(const struct tool *tool, const char *what, struct tool_group *group
 	return tool_error(tool, TOOL_FAILED, "%s: %s", what, strerror(-ret));
 }
 
+/* The groups that @words name, each once; with an error that is printed and TOOL_* */
+int tool_get_groups(const struct tool *tool, char **words, unsigned int count,
+		    struct tool_groups *groups)
+{
+	struct tool_group group;
+	bool known;
+	int ret = 0;
+
+	memset(groups, 0, sizeof(*groups));
+	for (unsigned int i = 0; i < count && !ret; i++) {
+		ret = tool_get(tool, words[i], &group);
+		if (ret)
+			break;
+		known = false;
+		for (size_t j = 0; j < groups->count; j++)
+			known |= groups->groups[j].id == group.id;
+		if (!known && !sysfs_add_group(groups, &group))
+			continue;
+		tool_free_group(&group);
+		if (!known)
+			ret = tool_errno(tool, words[i], -ENOMEM);
+	}
+	if (ret)
+		tool_free_groups(groups);
+	return ret;
+}
+
 /* Write to a file in owner/ of @group; a negative errno */
 int tool_write(const struct tool *tool, const struct tool_group *group,
 	       const char *file, const char *value)
 {
 	char path[PATH_MAX];
-	int fd, ret = 0;
 
 	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/owner/%s",
 		 tool->sysfs, group->id, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, value, strlen(value)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
+	return tool_write_file(path, value);
+}
+
+/* Is the kernel locked down? The word in brackets is the level. */
+bool tool_locked_down(const struct tool *tool)
+{
+	char path[PATH_MAX], buf[128];
+
+	snprintf(path, sizeof(path), "%s/kernel/security/lockdown", tool->sysfs);
+	return !tool_read(buf, sizeof(buf), path) && !strstr(buf, "[none]");
 }

@@ -5,6 +5,8 @@
 #include <kunit/static_stub.h>
 #include <linux/delay.h>
 #include <linux/pci.h>
+#include <linux/pm_domain.h>
+#include <linux/pm_runtime.h>
 
 #include "mock.h"
 
@@ -1165,6 +1167,102 @@ static void race_with_an_owner(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, MOCK_DEFAULT, mock_reach(mdev));
 }
 
+#ifdef CONFIG_PM
+/* Devices that do not answer while they sleep */
+
+static bool resumed_with_the_mutex;
+
+static bool fake_needs_lease(struct iommu_group *group)
+{
+	return READ_ONCE(locked_down) && !group->ownership.lease.required;
+}
+
+static int fake_resume(struct device *dev)
+{
+	resumed_with_the_mutex |= mock_group_is_locked(dev->iommu_group);
+	return 0;
+}
+
+static u32 bits_if_awake(struct device *dev)
+{
+	return pm_runtime_suspended(dev) ? 0 : to_mock_device(dev)->bus_bits;
+}
+
+static struct dev_pm_domain sleeping_domain = {
+	.ops = { .runtime_resume = fake_resume },
+};
+
+static void remove_from_domain(void *mdev)
+{
+	pm_runtime_disable(&((struct mock_device *)mdev)->dev);
+	((struct mock_device *)mdev)->dev.pm_domain = NULL;
+}
+
+static void put_to_sleep(struct kunit *test, struct mock_device *mdev)
+{
+	mdev->dev.pm_domain = &sleeping_domain;
+	pm_runtime_enable(&mdev->dev);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, remove_from_domain,
+						  mdev));
+	KUNIT_ASSERT_TRUE(test, pm_runtime_suspended(&mdev->dev));
+}
+
+static void lock_down(struct kunit *test)
+{
+	mock_lock_down(true);
+	resumed_with_the_mutex = false;
+	kunit_activate_static_stub(test, iommu_owner_may_need_lease,
+				   fake_needs_lease);
+	kunit_activate_static_stub(test, iommu_owner_bus_bits, bits_if_awake);
+}
+
+static void claim_wakes_the_group(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct mock_device *sibling = mock_pasid_device(test, mdev->group);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	lock_down(test);
+	put_to_sleep(test, mdev);
+	put_to_sleep(test, sibling);
+	KUNIT_EXPECT_EQ(test, 0, held(mdev) & BIT_OF(ACS));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_FALSE(test, resumed_with_the_mutex);
+
+	/* They may sleep again, and with a lease nobody wakes them */
+	pm_runtime_suspend(&mdev->dev);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mdev->dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+}
+
+static void claim_wakes_nobody_without_lockdown(struct kunit *test)
+{
+	struct mock_device *mdev = isolated_device(test);
+	struct iommu_owner *a = mock_owner(test, "a")->owner;
+
+	lock_down(test);
+	mock_lock_down(false);
+	put_to_sleep(test, mdev);
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_claim_group(a, mdev->group));
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mdev->dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_owner_release_group(a, mdev->group));
+}
+#else
+static void claim_wakes_the_group(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PM");
+}
+
+static void claim_wakes_nobody_without_lockdown(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PM");
+}
+#endif
+
 static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(refusal_names_the_holder),
 	KUNIT_CASE(missing_bits_are_named),
@@ -1204,6 +1302,8 @@ static struct kunit_case lease_cases[] = {
 	KUNIT_CASE(ats_is_not_trusted_under_lockdown),
 	KUNIT_CASE(race_with_the_type),
 	KUNIT_CASE(race_with_an_owner),
+	KUNIT_CASE(claim_wakes_the_group),
+	KUNIT_CASE(claim_wakes_nobody_without_lockdown),
 	{}
 };
 

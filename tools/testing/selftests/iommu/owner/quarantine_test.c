@@ -253,6 +253,53 @@ TEST_F(quarantine, device_that_does_not_answer)
 	driver_clear(&nic);
 }
 
+/* The reset of a device that does not answer loses what is in its BARs. */
+static void bars(const struct pdev *pdev, __u32 *saved, bool write)
+{
+	for (int i = 0; i < 6; i++) {
+		unsigned int offset = PCI_BASE_ADDRESS_0 + 4 * i;
+
+		if (write)
+			dev_config_write(pdev, offset, &saved[i], 4);
+		else
+			saved[i] = config_of(pdev, offset);
+	}
+}
+
+/*
+ * The same where the driver resets the whole bus when it closes its last device there, and
+ * is told that it has worked.
+ */
+TEST_F(quarantine, bus_that_does_not_answer)
+{
+	__u32 edu_bars[6], nic_bars[6];
+	__u8 buses[2], none[2] = {};
+	struct pdev edu, nic;
+
+	if (!find_shared(&edu, &nic))
+		SKIP(return, NO_SHARED);
+	driver_clear(&edu);
+	driver_clear(&nic);
+	bars(&edu, edu_bars, false);
+	bars(&nic, nic_bars, false);
+	ASSERT_EQ(0, bridge_buses(&edu, buses, false));
+	ASSERT_EQ(0, driver_bind(&nic, USER_DRIVER));
+	own_it(_metadata, &self->vfio, variant->path, &edu);
+	ASSERT_EQ(0, bridge_buses(&edu, none, true));
+	vfio_close(&self->vfio);
+	EXPECT_TRUE(state_is(edu.group, "quarantine"));
+	EXPECT_TRUE(why_is(edu.group, "a device does not answer"));
+
+	EXPECT_EQ(0, bridge_buses(&edu, buses, true));
+	EXPECT_TRUE(state_becomes(edu.group, "kernel"));
+	EXPECT_FALSE(masters(&edu));
+	clear_quarantine(edu.group);
+	driver_clear(&edu);
+	driver_clear(&nic);
+	bars(&edu, edu_bars, true);
+	bars(&nic, nic_bars, true);
+}
+
 static int clear_as_nobody(int group)
 {
 	int status;

@@ -222,6 +222,13 @@ static const struct {
 	  IOMMU_OWNER_RIGHT_PASID },
 };
 
+/* PASIDs are a part of the series that comes later than tokens. */
+static bool is_there(__u32 right)
+{
+	return right != IOMMU_OWNER_RIGHT_PASID ||
+	       !access("/sys/module/iommu_owner/parameters/pasid_quota", F_OK);
+}
+
 TEST_F(token, query)
 {
 	struct {
@@ -239,6 +246,8 @@ TEST_F(token, query)
 	EXPECT_EQ(IOMMU_OWNER_RELEASE_ALL, q.out_command_flags);
 	EXPECT_LT(IOMMU_OWNER_EVENT_DEVICE_REMOVED, q.out_event_types);
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		if (!is_there(ops[i].right))
+			continue;
 		q.command = _IOC_NR(ops[i].request);
 		ASSERT_EQ(0, call(self->device, IOMMU_OWNER_QUERY, &q));
 		EXPECT_EQ(ops[i].size, q.out_command_size);
@@ -293,6 +302,8 @@ TEST_F(token, structures)
 
 	ASSERT_LE(0, token);
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		if (!is_there(ops[i].right))
+			continue;
 		memset(cmd, 0, sizeof(cmd));
 		cmd[0] = ops[i].size - 1;
 		EXPECT_EQ(-EINVAL, call(token, ops[i].request, cmd));
@@ -315,6 +326,8 @@ TEST_F(token, rights)
 	int token;
 
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		if (!is_there(ops[i].right))
+			continue;
 		token = create(ALL_RIGHTS & ~ops[i].right);
 		ASSERT_LE(0, token);
 		memset(cmd, 0, sizeof(cmd));
