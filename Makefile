@@ -88,6 +88,10 @@ prefixes-quick: assemble ## the same, but only the objects of the folders that w
 tool: setup-base ## build iommu-owner(8)
 	@$(MAKE) -C tools/iommu/iommu-owner
 
+deb: ## build the Debian package of iommu-owner(8), into build/deb
+	@dev/setup deb
+	@dev/deb/build tool
+
 tooltest: ## test the commands that assemble and refresh
 	@/usr/bin/python3 -m unittest discover -s dev/tests
 
@@ -98,4 +102,4 @@ distclean: ## remove build/
 	@rm -rf build
 
 .PHONY: help setup setup-base setup-test demo test test-long check bench kernel shell assemble \
-	refresh discard series parts prefixes prefixes-quick tool tooltest clean distclean
+	refresh discard series parts prefixes prefixes-quick tool deb tooltest clean distclean

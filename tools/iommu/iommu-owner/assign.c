@@ -90,6 +90,15 @@ static bool assign_interrupted(void)
 	       sigismember(&pending, SIGHUP);
 }
 
+static int assign_fail(const struct tool *tool, const char *device, const char *driver,
+		       int err)
+{
+	if (err == -ENXIO)
+		return tool_error(tool, TOOL_FAILED, "%s: %s was not bound", device,
+				  driver[0] ? driver : "no driver");
+	return tool_errno(tool, device, err);
+}
+
 static int assign_bind(const struct tool *tool, struct tool_group *group,
 		       struct tool_device *device, struct tool_record *record)
 {
@@ -103,9 +112,7 @@ static int assign_bind(const struct tool *tool, struct tool_group *group,
 			       device->bridge ? &assign_none : &assign_vfio);
 	if (!ret && tool->persist && !device->bridge)
 		ret = tool_persist_set(tool, device->name, true);
-	if (ret)
-		return tool_errno(tool, device->name, ret);
-	return TOOL_OK;
+	return ret ? assign_fail(tool, device->name, "vfio-pci", ret) : TOOL_OK;
 }
 
 static int assign_unbind(const struct tool *tool, struct tool_group *group,
@@ -121,7 +128,7 @@ static int assign_unbind(const struct tool *tool, struct tool_group *group,
 	if (!ret && binding.persisted)
 		ret = tool_persist_set(tool, device->name, false);
 	if (ret)
-		return tool_errno(tool, device->name, ret);
+		return assign_fail(tool, device->name, binding.driver, ret);
 	tool_record_del(record, device->name);
 	return TOOL_OK;
 }

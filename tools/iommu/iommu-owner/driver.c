@@ -66,7 +66,7 @@ static int driver_bind(const struct tool *tool, const char *device, const char *
 }
 
 /*
- * Bind what @binding says, or nothing. The override is written first and last: only with it
+ * Bind what @binding says, or nothing: -ENXIO if the device has another driver then. The override is written first and last: only with it
  * does vfio-pci match a device, and no other driver gets the device in between.
  */
 int tool_binding_set(const struct tool *tool, const char *device,
@@ -85,7 +85,7 @@ int tool_binding_set(const struct tool *tool, const char *device,
 			ret = driver_bind(tool, device, binding->driver);
 		driver_of(tool, device, now);
 		if (!ret && strcmp(now, binding->driver))
-			ret = -ENODEV;
+			ret = -ENXIO;
 	}
 	/* An empty line takes the override away */
 	snprintf(override, sizeof(override), "%s\n", binding->override);

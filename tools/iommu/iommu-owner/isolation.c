@@ -75,10 +75,14 @@ static void isolation_print(const struct tool_group *group)
 	for (size_t i = 0; i < group->nr_held; i++)
 		printf("  + %-16s %s\n", group->held[i],
 		       tool_isolation_meaning(group->held[i]));
-	for (size_t i = 0; i < group->nr_missing; i++)
-		printf("  - %-16s %s\n    %-16s %s\n", group->missing[i],
-		       tool_isolation_meaning(group->missing[i]), "",
-		       tool_isolation_help(group->missing[i]));
+	for (size_t i = 0; i < group->nr_missing; i++) {
+		const char *help = tool_isolation_help(group->missing[i]);
+
+		printf("  - %-16s %s\n", group->missing[i],
+		       tool_isolation_meaning(group->missing[i]));
+		if (strcmp(help, "-"))
+			printf("    %-16s %s\n", "", help);
+	}
 }
 
 int tool_isolation(const struct tool *tool, char **words, unsigned int count)

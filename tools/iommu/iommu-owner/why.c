@@ -88,13 +88,17 @@ static void why_private(const struct tool_group *group, struct tool_why *why)
 		 group->holder ? group->owner : "?", group->id);
 }
 
+/* For most reasons the kernel retries; what is final says that something cannot be. */
 static void why_quarantine(const struct tool_group *group, struct tool_why *why)
 {
+	bool final = strstr(group->quarantine, "cannot be");
+
 	why_set(why, "quarantine");
-	snprintf(why->text, sizeof(why->text), "group %d is in quarantine: %s",
-		 group->id, group->quarantine);
-	snprintf(why->help, sizeof(why->help), "iommu-owner clear group:%d",
-		 group->id);
+	snprintf(why->text, sizeof(why->text), "group %d is in quarantine: %s%s",
+		 group->id, group->quarantine, final ? "" : " (the kernel retries)");
+	if (final)
+		snprintf(why->help, sizeof(why->help), "iommu-owner clear group:%d",
+			 group->id);
 }
 
 /* What stops the whole group, but for drivers: how many reasons are in @why now */
