@@ -295,6 +295,63 @@ FIXTURE_TEARDOWN(boot)
 	gate_set("enforce");
 }
 
+/* A probe of the whole boot, on the command line: domain and device of each attach */
+#define BOOT_TRACE	"/sys/kernel/tracing/trace"
+#define NO_BOOT_TRACE	"no trace of the boot"
+
+/* How often was a domain attached to the device at @bdf, blocking domains aside? */
+static int attached(const char *bdf, bool (*counts)(unsigned int type))
+{
+	char line[512], name[64];
+	unsigned int type;
+	const char *at;
+	int n = 0;
+	FILE *f = fopen(BOOT_TRACE, "r");
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		at = strstr(line, "type=");
+		if (at && sscanf(at, "type=%u name=\"%63[^\"]", &type, name) == 2 &&
+		    counts(type) && (!bdf || !strcmp(name, bdf)))
+			n++;
+	}
+	fclose(f);
+	return n;
+}
+
+/* Values of the kernel: 0 blocks, bit 2 is identity */
+static bool is_open(unsigned int type)
+{
+	return type;
+}
+
+static bool is_identity(unsigned int type)
+{
+	return type & 4;
+}
+
+/*
+ * From its first attach to this program, which is the first one. Stands first, since the
+ * tests below change what is trusted.
+ */
+TEST_F(boot, never_attached)
+{
+	struct pdev card;
+
+	if (attached(NULL, is_open) <= 0)
+		SKIP(return, NO_BOOT_TRACE);
+	/* What all others have got is in the trace */
+	EXPECT_LT(0, attached(NULL, is_identity));
+	EXPECT_EQ(0, attached(AT_BLOCKED, is_open));
+	EXPECT_EQ(0, attached(AT_RESERVED, is_open));
+	EXPECT_EQ(0, attached(AT_BAD, is_open));
+	/* Its driver is bound, and needs a domain; this one translates */
+	ASSERT_TRUE(find_device("0x8086", "0x10d3", &card));
+	EXPECT_LT(0, attached(card.bdf, is_open));
+	EXPECT_EQ(0, attached(card.bdf, is_identity));
+}
+
 /* Its DMA would have been free until now: all domains are identity domains here. */
 TEST_F(boot, by_address)
 {
