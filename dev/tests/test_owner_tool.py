@@ -171,6 +171,7 @@ arm-smmu.1     -                    2  user       full       full      \n\
         owner = self.sysfs / 'kernel/iommu_groups/4/owner'
         self.assertTrue((owner / 'trust').read_text(encoding='utf-8').startswith('blocked'))
         self.run_tool('clear', 'group:4')
+        self.run_tool('trust', '04:00.0', 'frob', code='usage')
         self.assertTrue((owner / 'quarantine').read_text(encoding='utf-8').startswith('clear'))
 
     def test_errors(self):
@@ -285,7 +286,23 @@ arm-smmu.1     -                    2  user       full       full      \n\
         self.link('class/drm/card0-HDMI', '../../devices/0000:00:1c.0/0000:06:00.0/drm/card0-HDMI')
         self.assertIn('display card0-HDMI is on',
                       self.run_tool('assign', '06:00.0', code='refused')[1])
-        self.assertFalse((self.root / 'run/iommu-owner').exists())
+        self.link('class/net/zz0', '../../devices/0000:00:1c.0/0000:06:00.0/net/zz0')
+        shutil.rmtree(self.sysfs / 'class/drm')
+        os.remove(self.sysfs / 'devices/0000:00:1c.0/0000:06:00.0/sriov_numvfs')
+        for path, link, text in (
+                ('net/zz0/upper_zz0.5', None, 'zz0 is part of another'),
+                ('input/event3', 'class/input/event3', 'a keyboard'),
+                ('a-b-c', 'bus/mdev/devices/a-b-c', 'made from it')):
+            self.put(f'devices/0000:00:1c.0/0000:06:00.0/{path}', '')
+            if link:
+                up = '../' * link.count('/')
+                self.link(link, f'{up}devices/0000:00:1c.0/0000:06:00.0/{path}')
+            self.assertIn(text, self.run_tool('assign', '06:00.0', code='refused')[1])
+            os.remove(self.sysfs / f'devices/0000:00:1c.0/0000:06:00.0/{path}')
+        self.put('devices/0000:00:1c.0/0000:06:00.0/boot_vga', '1\n')
+        self.assertIn('display of the firmware',
+                      self.run_tool('assign', '06:00.0', code='refused')[1])
+        self.assertFalse((self.root / 'run/iommu-owner/assigned.json').exists())
 
     def test_rolls_back(self):
         """A device that does not get its driver, and a record that is damaged"""
@@ -293,10 +310,16 @@ arm-smmu.1     -                    2  user       full       full      \n\
         record = self.root / 'run/iommu-owner/assigned.json'
         override = self.sysfs / 'devices/0000:00:1c.0/0000:05:00.0/driver_override'
         self.run_tool('assign', '05:00.0', code='failed')
-        self.assertEqual('', override.read_text(encoding='utf-8').strip())
+        # A file does not end where it is written to, as one of sysfs does
+        self.assertTrue(override.read_text(encoding='utf-8').startswith('\n'))
+        self.assertEqual({'devices': {}}, json.loads(record.read_text(encoding='utf-8')))
+        # What was bound to another device at that address is nothing to restore
+        record.write_text('{"devices": {"0000:05:00.0": {"id": "0x1:0x2", "driver": "x"}}}',
+                          encoding='utf-8')
+        self.run_tool('restore', '05:00.0', code='missing')
         self.assertEqual({'devices': {}}, json.loads(record.read_text(encoding='utf-8')))
         record.write_text('{', encoding='utf-8')
-        self.assertIn('is damaged', self.run_tool('assign', '05:00.0', code='failed')[1])
+        self.assertIn('assigned.json is damaged', self.run_tool('assign', '05:00.0', code='failed')[1])
         self.assertIn('is damaged', self.run_tool('restore', '05:00.0', code='failed')[1])
 
     def test_pasids(self):

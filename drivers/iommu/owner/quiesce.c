@@ -146,11 +146,34 @@ int iommu_owner_device_used(struct device *dev)
 }
 EXPORT_SYMBOL_GPL(iommu_owner_device_used);
 
-/* Has a reset that the driver has asked for reached the device? */
+#ifdef CONFIG_PCI
+/* As long as the kernel waits for any device after its reset */
+#define QUIESCE_ANSWER_MS	(60 * MSEC_PER_SEC)
+
+/*
+ * Does a device answer, be it after a while because it has just been reset? The identity of
+ * a VF says nothing, so its PF and its command register are asked.
+ */
+static bool quiesce_answers(struct pci_dev *pdev)
+{
+	struct pci_dev *physfn = pci_physfn(pdev);
+	u16 command;
+	u32 id;
+
+	if (pci_dev_is_disconnected(physfn) ||
+	    !pci_bus_read_dev_vendor_id(physfn->bus, physfn->devfn, &id,
+					QUIESCE_ANSWER_MS))
+		return false;
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	return !PCI_POSSIBLE_ERROR(command);
+}
+#endif
+
+/* Can a reset that the driver has asked for have reached the device? */
 static bool quiesce_was_reached(struct device *dev)
 {
 #ifdef CONFIG_PCI
-	return !dev_is_pci(dev) || pci_device_is_present(to_pci_dev(dev));
+	return !dev_is_pci(dev) || quiesce_answers(to_pci_dev(dev));
 #else
 	return true;
 #endif
@@ -163,13 +186,13 @@ static bool quiesce_was_reached(struct device *dev)
  * Nothing is left to do for it when the ownership ends. A PCI device that does not
  * answer is not known to have been reset, whatever the reset of its bus has returned.
  *
- * Context: May sleep. Takes the mutex of the group.
- * Return: 0; -ENODEV if @dev has no group, or does not answer.
+ * Context: May sleep. Takes the mutex of the group. The device is not suspended.
+ * Return: 0; -ENODEV if @dev has no group; -EIO if it does not answer.
  */
 int iommu_owner_device_quiesced(struct device *dev)
 {
 	if (!quiesce_was_reached(dev))
-		return -ENODEV;
+		return -EIO;
 	return quiesce_mark(dev, false);
 }
 EXPORT_SYMBOL_GPL(iommu_owner_device_quiesced);
@@ -180,10 +203,12 @@ static noinline int quiesce_reset(struct pci_dev *pdev)
 	int ret;
 
 	ret = pci_reset_function_locked(pdev);
-	if (ret != -ENOTTY)
+	if (ret && ret != -ENOTTY)
 		return ret;
 	/* There is no reset, or none after which the device answers */
-	return pci_device_is_present(pdev) ? IOMMU_OWNER_NOT_RESET : -ENODEV;
+	if (!quiesce_answers(pdev))
+		return -ENODEV;
+	return ret ? IOMMU_OWNER_NOT_RESET : 0;
 }
 
 /* Not in other kernels: where lockdown allows BPF, root could skip the reset */
@@ -198,12 +223,11 @@ static int quiesce_function(struct pci_dev *pdev)
 	int ret;
 
 	/* What it does when it answers again is not known */
-	if (!pci_device_is_present(pdev))
+	if (!quiesce_answers(pdev))
 		return -ENODEV;
 
 	pci_clear_master(pdev);
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
-	/* For a VF, its PF was asked above */
 	if (PCI_POSSIBLE_ERROR(command))
 		return -ENODEV;
 	if (command & PCI_COMMAND_MASTER)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,16 @@ static void driver_path(const struct tool *tool, const char *device, const char 
 			char *path, size_t size)
 {
 	snprintf(path, size, "%s/bus/pci/devices/%s/%s", tool->sysfs, device, file);
+}
+
+static void driver_read(const struct tool *tool, const char *device, const char *file,
+			char *value)
+{
+	char path[PATH_MAX];
+
+	driver_path(tool, device, file, path, sizeof(path));
+	if (tool_read(value, TOOL_WORD, path))
+		value[0] = '\0';
 }
 
 static void driver_of(const struct tool *tool, const char *device, char *driver)
@@ -33,17 +44,61 @@ static void driver_of(const struct tool *tool, const char *device, char *driver)
 	snprintf(driver, TOOL_WORD, "%s", last ? last + 1 : target);
 }
 
-void tool_binding_read(const struct tool *tool, const char *device,
-		       struct tool_binding *binding)
+static void persist_path(const struct tool *tool, const char *device, char *path,
+			 size_t size)
+{
+	snprintf(path, size, "%s/etc/driverctl.d/pci-%s", tool->root, device);
+}
+
+/* What driverctl has saved for a device; "" if nothing */
+static void persist_read(const struct tool *tool, const char *device, char *driver)
 {
 	char path[PATH_MAX];
 
+	persist_path(tool, device, path, sizeof(path));
+	if (tool_read(driver, TOOL_WORD, path))
+		driver[0] = '\0';
+}
+
+bool tool_persist_get(const struct tool *tool, const char *device)
+{
+	char driver[TOOL_WORD];
+
+	persist_read(tool, device, driver);
+	return !strcmp(driver, "vfio-pci");
+}
+
+/* In the file that driverctl has for an override, so that it knows of this one; "" is none */
+int tool_persist_set(const struct tool *tool, const char *device, const char *driver)
+{
+	char path[PATH_MAX], line[TOOL_WORD + 1], *last;
+
+	persist_path(tool, device, path, sizeof(path));
+	if (!driver[0])
+		return unlink(path) && errno != ENOENT ? -errno : 0;
+	last = strrchr(path, '/');
+	*last = '\0';
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return -errno;
+	*last = '/';
+	snprintf(line, sizeof(line), "%s\n", driver);
+	return tool_replace_file(path, line);
+}
+
+void tool_binding_read(const struct tool *tool, const char *device,
+		       struct tool_binding *binding)
+{
+	char vendor[TOOL_WORD], id[TOOL_WORD];
+
 	memset(binding, 0, sizeof(*binding));
+	driver_read(tool, device, "vendor", vendor);
+	driver_read(tool, device, "device", id);
+	snprintf(binding->id, sizeof(binding->id), "%.20s:%.20s", vendor, id);
 	driver_of(tool, device, binding->driver);
-	driver_path(tool, device, "driver_override", path, sizeof(path));
-	tool_read(binding->override, sizeof(binding->override), path);
+	driver_read(tool, device, "driver_override", binding->override);
 	if (!strcmp(binding->override, "(null)"))
 		binding->override[0] = '\0';
+	persist_read(tool, device, binding->saved);
 }
 
 static int driver_unbind(const struct tool *tool, const char *device)
@@ -66,14 +121,15 @@ static int driver_bind(const struct tool *tool, const char *device, const char *
 }
 
 /*
- * Bind what @binding says, or nothing: -ENXIO if the device has another driver then. The override is written first and last: only with it
- * does vfio-pci match a device, and no other driver gets the device in between.
+ * Bind what @binding says, or nothing: -ENXIO if the device has another driver then. The
+ * override is written first and last: only with it does vfio-pci match a device, and no other
+ * driver gets the device in between.
  */
 int tool_binding_set(const struct tool *tool, const char *device,
 		     const struct tool_binding *binding)
 {
 	char path[PATH_MAX], now[TOOL_WORD], override[TOOL_WORD + 1];
-	int ret = 0;
+	int ret = 0, err;
 
 	driver_path(tool, device, "driver_override", path, sizeof(path));
 	driver_of(tool, device, now);
@@ -89,7 +145,8 @@ int tool_binding_set(const struct tool *tool, const char *device,
 	}
 	/* An empty line takes the override away */
 	snprintf(override, sizeof(override), "%s\n", binding->override);
-	return tool_write_file(path, override) ?: ret;
+	err = tool_write_file(path, override);
+	return ret ? ret : err;
 }
 
 /* A program to its end; 0 if it says that it has done what it should */
@@ -101,6 +158,7 @@ static int driver_run(const char *program, const char *argument)
 	if (pid < 0)
 		return -errno;
 	if (!pid) {
+		signal(SIGPIPE, SIG_DFL);
 		execlp(program, program, argument, (char *)NULL);
 		_exit(127);
 	}
@@ -117,42 +175,4 @@ int tool_load_vfio(const struct tool *tool)
 	if (!access(path, F_OK))
 		return 0;
 	return driver_run("modprobe", "vfio-pci");
-}
-
-static void persist_path(const struct tool *tool, const char *device, char *path,
-			 size_t size)
-{
-	snprintf(path, size, "%s/etc/driverctl.d/pci-%s", tool->root, device);
-}
-
-bool tool_persist_get(const struct tool *tool, const char *device)
-{
-	char path[PATH_MAX], driver[TOOL_WORD];
-
-	persist_path(tool, device, path, sizeof(path));
-	return !tool_read(driver, sizeof(driver), path) && !strcmp(driver, "vfio-pci");
-}
-
-/* The file that driverctl has for an override, so that it knows of this one */
-int tool_persist_set(const struct tool *tool, const char *device, bool on)
-{
-	static const char word[] = "vfio-pci\n";
-	char path[PATH_MAX], *last;
-	int fd, ret = 0;
-
-	persist_path(tool, device, path, sizeof(path));
-	if (!on)
-		return unlink(path) && errno != ENOENT ? -errno : 0;
-	last = strrchr(path, '/');
-	*last = '\0';
-	if (mkdir(path, 0755) && errno != EEXIST)
-		return -errno;
-	*last = '/';
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, word, strlen(word)) != (ssize_t)strlen(word))
-		ret = -errno;
-	close(fd);
-	return ret;
 }

@@ -2,6 +2,7 @@
 /* graph: ports, bridges, groups, devices and owners, for Graphviz */
 #include <errno.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,7 @@ static int graph_draw(const struct tool *tool, const struct tool_groups *groups)
 		return tool_errno(tool, "dot", -errno);
 	pid = fork();
 	if (!pid) {
+		signal(SIGPIPE, SIG_DFL);
 		dup2(ends[0], STDIN_FILENO);
 		close(ends[0]);
 		close(ends[1]);

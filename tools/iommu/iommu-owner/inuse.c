@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <ifaddrs.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -36,7 +37,42 @@ static bool inuse_is_below(const struct inuse *inuse, const char *path)
 	       !strncmp(real, inuse->below, strlen(inuse->below));
 }
 
-/* Call @check for each entry of a class that is below the device, until one is in use. */
+/* The number of a process that has @file open, as far as can be seen; 0 if there is none */
+long tool_has_open(const struct tool *tool, const char *file)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	glob_t files;
+	ssize_t length;
+	long pid = 0;
+
+	snprintf(path, sizeof(path), "%s/proc/[0-9]*/fd/*", tool->root);
+	if (glob(path, GLOB_NOSORT, NULL, &files))
+		return 0;
+	for (size_t i = 0; i < files.gl_pathc && !pid; i++) {
+		length = readlink(files.gl_pathv[i], target, sizeof(target) - 1);
+		if (length < 0)
+			continue;
+		target[length] = '\0';
+		if (!strcmp(target, file))
+			pid = atol(files.gl_pathv[i] + strlen(tool->root) + strlen("/proc/"));
+	}
+	globfree(&files);
+	return pid;
+}
+
+/* Who has a group open, for kernels that do not report owners */
+long tool_vfio_user(const struct tool *tool, int group)
+{
+	char file[32];
+
+	snprintf(file, sizeof(file), "/dev/vfio/%d", group);
+	return tool_has_open(tool, file);
+}
+
+/*
+ * Call @check for each entry of a directory, such as one of a class, that is below the device,
+ * until one is in use.
+ */
 static bool inuse_class(const struct inuse *inuse, const char *class,
 			bool (*check)(const struct inuse *inuse, const char *name))
 {
@@ -45,7 +81,7 @@ static bool inuse_class(const struct inuse *inuse, const char *class,
 	bool used = false;
 	DIR *d;
 
-	snprintf(dir, sizeof(dir), "%s/class/%s", inuse->tool->sysfs, class);
+	snprintf(dir, sizeof(dir), "%s/%s", inuse->tool->sysfs, class);
 	d = opendir(dir);
 	if (!d)
 		return false;
@@ -152,21 +188,42 @@ static bool inuse_counts(const struct sockaddr *address)
 	return address->sa_family == AF_INET;
 }
 
+/* Is a link stacked on it, such as a bridge, a bond, a VLAN or a macvtap? */
+static bool inuse_has_link(const struct inuse *inuse, const char *name)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/class/net/%s", inuse->tool->sysfs, name);
+	d = opendir(path);
+	while (d && !found && (entry = readdir(d)))
+		found = !strcmp(entry->d_name, "master") ||
+			!strncmp(entry->d_name, "upper_", 6);
+	if (d)
+		closedir(d);
+	return found;
+}
+
 static bool inuse_net(const struct inuse *inuse, const char *name)
 {
 	struct ifaddrs *addresses, *address;
-	char path[PATH_MAX];
+	size_t length = strlen(name);
 	bool used = false;
 
-	snprintf(path, sizeof(path), "%s/class/net/%s/master", inuse->tool->sysfs, name);
-	if (!access(path, F_OK)) {
+	if (inuse_has_link(inuse, name)) {
 		snprintf(inuse->why, inuse->size, "network link %s is part of another", name);
 		return true;
 	}
-	if (getifaddrs(&addresses))
-		return false;
+	if (getifaddrs(&addresses)) {
+		snprintf(inuse->why, inuse->size, "the addresses cannot be read");
+		return true;
+	}
+	/* A label may follow the name */
 	for (address = addresses; address && !used; address = address->ifa_next)
-		used = !strcmp(address->ifa_name, name) &&
+		used = !strncmp(address->ifa_name, name, length) &&
+		       (!address->ifa_name[length] || address->ifa_name[length] == ':') &&
 		       inuse_counts(address->ifa_addr);
 	freeifaddrs(addresses);
 	if (used)
@@ -193,6 +250,45 @@ static bool inuse_console(const struct inuse *inuse, const char *name)
 	return true;
 }
 
+/* Also by programs that show nothing, but compute with it */
+static bool inuse_render(const struct inuse *inuse, const char *name)
+{
+	char file[TOOL_WORD];
+	long pid;
+
+	snprintf(file, sizeof(file), "/dev/dri/%.40s", name);
+	pid = tool_has_open(inuse->tool, file);
+	if (pid)
+		snprintf(inuse->why, inuse->size, "process %ld has %s open", pid, file);
+	return pid;
+}
+
+static bool inuse_input(const struct inuse *inuse, const char *name)
+{
+	if (strncmp(name, "event", 5))
+		return false;
+	snprintf(inuse->why, inuse->size, "%s is behind it: a keyboard or the like", name);
+	return true;
+}
+
+static bool inuse_child(const struct inuse *inuse, const char *name)
+{
+	snprintf(inuse->why, inuse->size, "%s is made from it, for a virtual machine", name);
+	return true;
+}
+
+/* The one that the firmware has shown its messages on */
+static bool inuse_firmware(const struct inuse *inuse)
+{
+	char path[PATH_MAX + 16], buf[32];
+
+	snprintf(path, sizeof(path), "%sboot_vga", inuse->below);
+	if (tool_read(buf, sizeof(buf), path) || strcmp(buf, "1"))
+		return false;
+	snprintf(inuse->why, inuse->size, "it is the display of the firmware");
+	return true;
+}
+
 static bool inuse_functions(const struct inuse *inuse)
 {
 	char path[PATH_MAX + 16], buf[32];
@@ -212,12 +308,18 @@ bool tool_in_use(const struct tool *tool, const struct tool_device *device,
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", tool->sysfs, device->name);
-	if (!realpath(path, inuse.below) || strlen(inuse.below) > PATH_MAX - 2)
-		return false;
+	if (!realpath(path, inuse.below) || strlen(inuse.below) > PATH_MAX - 2) {
+		snprintf(why, size, "it cannot be looked at");
+		return true;
+	}
 	strcat(inuse.below, "/");
-	return inuse_class(&inuse, "block", inuse_block) ||
-	       inuse_class(&inuse, "net", inuse_net) ||
-	       inuse_class(&inuse, "drm", inuse_display) ||
-	       inuse_class(&inuse, "graphics", inuse_console) ||
-	       inuse_functions(&inuse);
+	return inuse_class(&inuse, "class/block", inuse_block) ||
+	       inuse_class(&inuse, "class/net", inuse_net) ||
+	       inuse_class(&inuse, "class/drm", inuse_display) ||
+	       inuse_class(&inuse, "class/graphics", inuse_console) ||
+	       inuse_class(&inuse, "class/drm", inuse_render) ||
+	       inuse_class(&inuse, "class/input", inuse_input) ||
+	       inuse_class(&inuse, "bus/mdev/devices", inuse_child) ||
+	       inuse_class(&inuse, "bus/vdpa/devices", inuse_child) ||
+	       inuse_firmware(&inuse) || inuse_functions(&inuse);
 }

@@ -249,11 +249,11 @@ static int show_write(const struct tool *tool, char **words, const char *file,
 	tool_free_group(&group);
 	if (ret == -ENOSYS)
 		return tool_no_owners(tool);
+	if (ret == -EINVAL && strcmp(file, "trust"))
+		return tool_error(tool, TOOL_REFUSED, "%s: not in quarantine", words[0]);
 	if (ret == -EINVAL)
-		return tool_error(tool, TOOL_USAGE, "%s: %s", words[0],
-				  !strcmp(file, "trust") ?
-				  "no such level, or not for these devices" :
-				  "not in quarantine");
+		return tool_error(tool, TOOL_REFUSED, "%s: these devices cannot be %s",
+				  words[0], value);
 	if (ret)
 		return tool_errno(tool, words[0], ret);
 	return tool_show(tool, words, 1);
@@ -261,8 +261,14 @@ static int show_write(const struct tool *tool, char **words, const char *file,
 
 int tool_trust(const struct tool *tool, char **words, unsigned int count)
 {
+	static const char * const levels[] = { "full", "restricted", "reserved", "blocked" };
+
 	if (count == 1)
 		return tool_show(tool, words, 1);
+	for (size_t i = 0; strcmp(levels[i], words[1]);)
+		if (++i == sizeof(levels) / sizeof(*levels))
+			return tool_error(tool, TOOL_USAGE, "%s is no level of trust",
+					  words[1]);
 	return show_write(tool, words, "trust", words[1]);
 }
 

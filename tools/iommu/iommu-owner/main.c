@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pci/pci.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -219,6 +220,9 @@ int main(int argc, char **argv)
 	};
 	int ret;
 
+	/* What a caller ignores is not what this program counts on. */
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
 	argp_err_exit_status = TOOL_USAGE;
 	args.tool.command = main_split(&argc, argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);

@@ -81,6 +81,7 @@ int tool_errno(const struct tool *tool, const char *what, int err)
 		return tool_error(tool, TOOL_REFUSED,
 				  "%s: refused: %s; the kernel log names the reason",
 				  what, strerror(-err));
+	case -ENOENT:
 	case -ENODEV:
 	case -ESTALE:
 		return tool_error(tool, TOOL_MISSING, "%s: is gone", what);
@@ -205,7 +206,8 @@ struct json_object *tool_json_group(const struct tool *tool, const struct tool_g
 			       group->owned ? output_blockers(group) : NULL);
 	json_object_object_add(object, "devices", output_devices(group));
 	if (tool->pasids)
-		json_object_object_add(object, "pasids", output_pasids(group));
+		json_object_object_add(object, "pasids",
+				       group->has_pasids ? output_pasids(group) : NULL);
 	return object;
 }
 

@@ -3,8 +3,8 @@
  * What was bound before assign, in /run/iommu-owner/assigned.json, written before anything
  * is changed: restore understands it whatever became of the process that wrote it.
  *
- *	{ "devices": { "0000:01:00.0": { "driver": "e1000e", "override": null,
- *					 "persisted": false } } }
+ *	{ "devices": { "0000:01:00.0": { "id": "8086:10d3", "driver": "e1000e",
+ *		"override": null, "persisted": false, "saved": null } } }
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,20 +18,20 @@
 
 #include "tool.h"
 
+/* Nobody but root can open the file, and so keep others from it. */
 static int record_lock(const struct tool *tool)
 {
-	char dir[PATH_MAX];
+	char path[PATH_MAX];
 	int fd, ret;
 
-	snprintf(dir, sizeof(dir), "%s/run/iommu-owner", tool->root);
-	if (mkdir(dir, 0755) && errno != EEXIST)
+	snprintf(path, sizeof(path), "%s/run/iommu-owner", tool->root);
+	if (mkdir(path, 0755) && errno != EEXIST)
 		return -errno;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/run/iommu-owner/lock", tool->root);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	do
-		ret = flock(fd, LOCK_EX) ? -errno : 0;
-	while (ret == -EINTR);
+	ret = flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
 	if (!ret)
 		return fd;
 	close(fd);
@@ -57,7 +57,7 @@ static int record_read(struct tool_record *record)
 	return 0;
 }
 
-/* Nobody else has it until tool_record_close(). */
+/* Nobody else has it until tool_record_close(); -EWOULDBLOCK if somebody has. */
 int tool_record_open(const struct tool *tool, struct tool_record *record)
 {
 	int ret;
@@ -74,30 +74,32 @@ int tool_record_open(const struct tool *tool, struct tool_record *record)
 	return ret;
 }
 
+/* One that is in memory only */
+void tool_record_init(struct tool_record *record)
+{
+	memset(record, 0, sizeof(*record));
+	record->lock = -1;
+	record->devices = json_object_new_object();
+}
+
 void tool_record_close(struct tool_record *record)
 {
 	json_object_put(record->devices);
-	close(record->lock);
-	memset(record, 0, sizeof(*record));
+	record->devices = NULL;
+	if (record->lock >= 0)
+		close(record->lock);
 }
 
 /* It is the old file or the new one, whole, at any time. */
 int tool_record_write(const struct tool_record *record)
 {
 	struct json_object *file = json_object_new_object();
-	char path[PATH_MAX];
 	const char *text;
-	int fd, ret = 0;
+	int ret;
 
 	json_object_object_add(file, "devices", json_object_get(record->devices));
 	text = json_object_to_json_string_ext(file, JSON_C_TO_STRING_PRETTY);
-	snprintf(path, sizeof(path), "%s.new", record->path);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
-	    fsync(fd) || rename(path, record->path))
-		ret = errno ? -errno : -EIO;
-	if (fd >= 0)
-		close(fd);
+	ret = tool_replace_file(record->path, text);
 	json_object_put(file);
 	return ret;
 }
@@ -119,8 +121,10 @@ bool tool_record_get(const struct tool_record *record, const char *device,
 	memset(binding, 0, sizeof(*binding));
 	if (!json_object_object_get_ex(record->devices, device, &entry))
 		return false;
+	record_string(entry, "id", binding->id);
 	record_string(entry, "driver", binding->driver);
 	record_string(entry, "override", binding->override);
+	record_string(entry, "saved", binding->saved);
 	if (json_object_object_get_ex(entry, "persisted", &persisted))
 		binding->persisted = json_object_get_boolean(persisted);
 	return true;
@@ -131,10 +135,12 @@ void tool_record_put(struct tool_record *record, const char *device,
 {
 	struct json_object *entry = json_object_new_object();
 
+	json_object_object_add(entry, "id", tool_json_string(binding->id));
 	json_object_object_add(entry, "driver", tool_json_string(binding->driver));
 	json_object_object_add(entry, "override", tool_json_string(binding->override));
 	json_object_object_add(entry, "persisted",
 			       json_object_new_boolean(binding->persisted));
+	json_object_object_add(entry, "saved", tool_json_string(binding->saved));
 	json_object_object_add(record->devices, device, entry);
 }
 

@@ -160,28 +160,40 @@ static void reserve_exec(const struct reserve *run, const sigset_t *mask)
 	snprintf(number, sizeof(number), "%d", run->token);
 	setenv("IOMMU_OWNER_TOKEN_FD", number, 1);
 	fcntl(run->token, F_SETFD, 0);
+	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(run->words[0], run->words);
 	fprintf(stderr, "iommu-owner: %s: %s\n", run->words[0], strerror(errno));
 	_exit(127);
 }
 
-/* What is for this process is for the command. Returns how that has ended. */
-static int reserve_wait(pid_t pid, const sigset_t *set)
+/*
+ * What is for this process is for the command, which gets what comes from a terminal anyway.
+ * Returns how that has ended; in @told, whether it was told to.
+ */
+static int reserve_wait(pid_t pid, const sigset_t *set, bool *told)
 {
+	siginfo_t info;
 	int status, sig;
+	pid_t ret;
 
 	for (;;) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
+		ret = waitpid(pid, &status, WNOHANG);
+		if (ret == pid)
 			return status;
-		sig = sigwaitinfo(set, NULL);
-		if (sig > 0 && sig != SIGCHLD)
+		if (ret < 0 && errno != EINTR)
+			return 0;
+		sig = sigwaitinfo(set, &info);
+		if (sig <= 0 || sig == SIGCHLD)
+			continue;
+		*told = true;
+		if (info.si_code != SI_KERNEL)
 			kill(pid, sig);
 	}
 }
 
 /* Run the command once: how it has ended in @status, or an error that is printed */
-static int reserve_once(const struct tool *tool, int token, int *status,
+static int reserve_once(const struct tool *tool, int token, int *status, bool *told,
 			const sigset_t *set, const sigset_t *mask)
 {
 	struct reserve run = { .tool = tool };
@@ -204,31 +216,34 @@ static int reserve_once(const struct tool *tool, int token, int *status,
 	/* The command has its own, and only those */
 	reserve_free(&run);
 	if (!ret)
-		*status = reserve_wait(pid, set);
+		*status = reserve_wait(pid, set, told);
 	return ret;
 }
 
 static bool reserve_crashed(int status)
 {
-	return WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM &&
-	       WTERMSIG(status) != SIGINT && WTERMSIG(status) != SIGHUP;
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : SIGTERM;
+
+	return sig != SIGTERM && sig != SIGINT && sig != SIGHUP && sig != SIGQUIT;
 }
 
 static int reserve_run(const struct tool *tool, int token)
 {
 	unsigned int left = tool->restart;
 	sigset_t set, mask;
-	int status, ret;
+	bool told = false;
+	int status = 0, ret;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, &mask);
 	for (;;) {
-		ret = reserve_once(tool, token, &status, &set, &mask);
-		if (ret || !reserve_crashed(status))
+		ret = reserve_once(tool, token, &status, &told, &set, &mask);
+		if (ret || told || !reserve_crashed(status))
 			break;
 		fprintf(stderr, "iommu-owner: %s: %s\n", tool->command[0],
 			strsignal(WTERMSIG(status)));

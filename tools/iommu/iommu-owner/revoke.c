@@ -5,11 +5,13 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,10 +44,26 @@ static bool revoke_is_token(const char *target)
 	return !strcmp(target, "anon_inode:[iommu-owner]");
 }
 
-static bool revoke_is_candidate(const char *target)
+/*
+ * Is it a file of VFIO or iommufd? The name of a file is what its process wants it to be, the
+ * number of a device is not. Nothing is asked of the file system that it is in.
+ */
+static bool revoke_is_candidate(const struct tool *tool, const char *path,
+				const char *target)
 {
-	return revoke_is_token(target) || !strncmp(target, "/dev/vfio/", 10) ||
-	       !strncmp(target, "/dev/iommu", 10);
+	char link[PATH_MAX], real[PATH_MAX];
+	struct statx stx;
+
+	if (revoke_is_token(target) || !strcmp(target, "anon_inode:[vfio-device]"))
+		return true;
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) ||
+	    !S_ISCHR(stx.stx_mode))
+		return false;
+	snprintf(link, sizeof(link), "%s/dev/char/%u:%u", tool->sysfs, stx.stx_rdev_major,
+		 stx.stx_rdev_minor);
+	return realpath(link, real) &&
+	       (strstr(real, "/vfio/") || strstr(real, "/vfio-dev/") ||
+		strstr(real, "/misc/iommu"));
 }
 
 /* A token that may revoke from a file of another process, which is closed then */
@@ -105,7 +123,7 @@ static void revoke_try_process(struct revoke *revoke, const struct tool *tool, l
 		if (length < 0)
 			continue;
 		target[length] = '\0';
-		if (revoke_is_candidate(target))
+		if (revoke_is_candidate(tool, path, target))
 			revoke_try(revoke, pid, process, atoi(entry->d_name),
 				   revoke_is_token(target));
 	}

@@ -64,6 +64,24 @@ int tool_write_file(const char *path, const char *value)
 	return ret;
 }
 
+/* Put @text in place of what is in a file: it is the old one or the new one, whole. */
+int tool_replace_file(const char *path, const char *text)
+{
+	char new[PATH_MAX];
+	int fd, ret = 0;
+
+	snprintf(new, sizeof(new), "%s.new", path);
+	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -errno;
+	errno = EIO;
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd) ||
+	    rename(new, path))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
 static void sysfs_copy(char *to, size_t size, const char *from)
 {
 	snprintf(to, size, "%s", from);
@@ -105,6 +123,25 @@ static long sysfs_number(const char *path, const char *file)
 	return strtol(buf, NULL, 16);
 }
 
+/* What vfio-pci drives is said by the type of the header, not by the class. */
+static bool sysfs_is_bridge(const char *path, long class)
+{
+	char name[PATH_MAX + 16];
+	unsigned char header;
+	ssize_t length = -1;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/config", path);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		length = pread(fd, &header, 1, PCI_HEADER_TYPE);
+		close(fd);
+	}
+	if (length == 1)
+		return (header & 0x7f) != PCI_HEADER_TYPE_NORMAL;
+	return class >> 8 == PCI_CLASS_BRIDGE_PCI;
+}
+
 static void sysfs_read_pci(const struct tool *tool, const char *path,
 			   struct tool_device *device)
 {
@@ -116,7 +153,7 @@ static void sysfs_read_pci(const struct tool *tool, const char *path,
 	if (vendor < 0 || id < 0)
 		return;
 	device->pci = true;
-	device->bridge = class >= 0 && class >> 16 == PCI_BASE_CLASS_BRIDGE;
+	device->bridge = sysfs_is_bridge(path, class);
 	name = pci_lookup_name(tool->pci, device->label, sizeof(device->label),
 			       PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE,
 			       (int)vendor, (int)id);
@@ -254,12 +291,16 @@ static void sysfs_parse_isolation(struct tool_group *group, char *text)
 	}
 }
 
+/* The command is what the process says that it is, and may be empty. */
 static void sysfs_parse_holder(struct tool_group *group, const char *text)
 {
-	char owner[TOOL_WORD], comm[TOOL_WORD];
+	char owner[TOOL_WORD], comm[TOOL_WORD] = "";
 
-	if (sscanf(text, "%ld %63s %63[^\n]", &group->pid, owner, comm) != 3)
+	if (sscanf(text, "%ld %63s %63[^\n]", &group->pid, owner, comm) < 2)
 		return;
+	for (char *c = comm; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 	sysfs_copy(group->owner, sizeof(group->owner), owner);
 	sysfs_copy(group->comm, sizeof(group->comm), comm);
 	group->holder = true;
@@ -295,8 +336,10 @@ static int sysfs_read_once(const struct tool *tool, struct tool_group *group)
 		sysfs_parse_blockers(group, buf);
 	if (!sysfs_read(tool, group->id, "owner/isolation", buf, sizeof(buf)))
 		sysfs_parse_isolation(group, buf);
-	if (tool->pasids && !sysfs_read(tool, group->id, "owner/pasids", buf, sizeof(buf)))
+	if (tool->pasids && !sysfs_read(tool, group->id, "owner/pasids", buf, sizeof(buf))) {
+		group->has_pasids = true;
 		sysfs_parse_pasids(group, buf);
+	}
 	sysfs_read(tool, group->id, "owner/trust", group->trust,
 		   sizeof(group->trust));
 	sysfs_read(tool, group->id, "owner/quarantine", group->quarantine,
@@ -443,7 +486,7 @@ int tool_get(const struct tool *tool, const char *what, struct tool_group *group
 
 	if (!ret)
 		return TOOL_OK;
-	if (ret == -ENOENT)
+	if (ret == -ENOENT || ret == -ENODEV)
 		return tool_error(tool, TOOL_MISSING,
 				  "%s: no such device with an IOMMU group", what);
 	return tool_error(tool, TOOL_FAILED, "%s: %s", what, strerror(-ret));

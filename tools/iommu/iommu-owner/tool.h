@@ -3,6 +3,7 @@
 #ifndef __IOMMU_OWNER_TOOL_H
 #define __IOMMU_OWNER_TOOL_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -122,6 +123,7 @@ struct tool_pasid {
  * @nr_devices: Their number.
  * @blockers: What blocks a claim.
  * @nr_blockers: Their number.
+ * @has_pasids: They were asked for and could be read, which needs root.
  * @pasids: PASIDs of its owner, and of devices on its devices.
  * @nr_pasids: Their number.
  * @missing: The isolation that is missing.
@@ -145,6 +147,7 @@ struct tool_group {
 	size_t nr_devices;
 	struct tool_blocker *blockers;
 	size_t nr_blockers;
+	bool has_pasids;
 	struct tool_pasid *pasids;
 	size_t nr_pasids;
 	char missing[TOOL_BITS][TOOL_WORD];
@@ -167,6 +170,7 @@ struct tool_groups {
 int tool_read(char *buf, size_t size, const char *path);
 void tool_first_entry(const char *path, char *buf, size_t size);
 int tool_write_file(const char *path, const char *value);
+int tool_replace_file(const char *path, const char *text);
 void *tool_grow(void **array, size_t *count, size_t size);
 int tool_read_group(const struct tool *tool, int id, struct tool_group *group);
 void tool_free_group(struct tool_group *group);
@@ -217,15 +221,19 @@ int tool_token_rights(int token, uint32_t *rights);
 int tool_token_dup(int token, uint32_t rights);
 int tool_token_use(int token, int file);
 
-/* inuse.c */
+/* inuse.c: what this machine and its processes use */
+long tool_has_open(const struct tool *tool, const char *file);
+long tool_vfio_user(const struct tool *tool, int group);
 bool tool_in_use(const struct tool *tool, const struct tool_device *device,
 		 char *why, size_t size);
 
 /* driver.c: which driver a device has; a negative errno */
 struct tool_binding {
+	char id[TOOL_WORD];		/* vendor and device: is it still the same? */
 	char driver[TOOL_WORD];
 	char override[TOOL_WORD];
-	bool persisted;		/* assign has written what holds from the next boot on */
+	char saved[TOOL_WORD];		/* what driverctl has saved for the next boot */
+	bool persisted;			/* assign has changed that */
 };
 
 void tool_binding_read(const struct tool *tool, const char *device,
@@ -233,18 +241,19 @@ void tool_binding_read(const struct tool *tool, const char *device,
 int tool_binding_set(const struct tool *tool, const char *device,
 		     const struct tool_binding *binding);
 int tool_load_vfio(const struct tool *tool);
-int tool_persist_set(const struct tool *tool, const char *device, bool on);
+int tool_persist_set(const struct tool *tool, const char *device, const char *driver);
 bool tool_persist_get(const struct tool *tool, const char *device);
 
 /* record.c: what was bound before assign; a negative errno */
 struct tool_record {
 	int lock;
 	struct json_object *devices;
-	char path[320];
+	char path[PATH_MAX];
 };
 
 int tool_record_open(const struct tool *tool, struct tool_record *record);
 int tool_record_write(const struct tool_record *record);
+void tool_record_init(struct tool_record *record);
 void tool_record_close(struct tool_record *record);
 bool tool_record_get(const struct tool_record *record, const char *device,
 		     struct tool_binding *binding);

@@ -90,8 +90,11 @@ static void watch_change(const struct watch *watch)
 	const char *state;
 	int id;
 
-	if (!event)
+	if (!event) {
+		if (errno == ENOBUFS)
+			fputs("iommu-owner: events are lost\n", stderr);
 		return;
+	}
 	state = udev_device_get_property_value(event, "IOMMU_OWNER_STATE");
 	id = atoi(udev_device_get_sysname(event));
 	if (state && watch_wants(watch, id)) {

@@ -268,7 +268,7 @@ static void bars(const struct pdev *pdev, __u32 *saved, bool write)
 
 /*
  * The same where the driver resets the whole bus when it closes its last device there, and
- * is told that it has worked.
+ * the reset reports success.
  */
 TEST_F(quarantine, bus_that_does_not_answer)
 {
