@@ -148,13 +148,14 @@ EXPORT_SYMBOL_GPL(iommu_owner_device_used);
 
 #ifdef CONFIG_PCI
 /* As long as the kernel waits for any device after its reset */
-#define QUIESCE_ANSWER_MS	(60 * MSEC_PER_SEC)
+#define QUIESCE_RESET_MS	(60 * MSEC_PER_SEC)
 
 /*
- * Does a device answer, be it after a while because it has just been reset? The identity of
- * a VF says nothing, so its PF and its command register are asked.
+ * Does a device answer? One that has just been reset may say for some time, up to @timeout
+ * ms, that it is not ready. The identity of a VF says nothing, so its PF and its command
+ * register are asked.
  */
-static bool quiesce_answers(struct pci_dev *pdev)
+static bool quiesce_answers(struct pci_dev *pdev, int timeout)
 {
 	struct pci_dev *physfn = pci_physfn(pdev);
 	u16 command;
@@ -162,7 +163,7 @@ static bool quiesce_answers(struct pci_dev *pdev)
 
 	if (pci_dev_is_disconnected(physfn) ||
 	    !pci_bus_read_dev_vendor_id(physfn->bus, physfn->devfn, &id,
-					QUIESCE_ANSWER_MS))
+					timeout))
 		return false;
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	return !PCI_POSSIBLE_ERROR(command);
@@ -173,7 +174,8 @@ static bool quiesce_answers(struct pci_dev *pdev)
 static bool quiesce_was_reached(struct device *dev)
 {
 #ifdef CONFIG_PCI
-	return !dev_is_pci(dev) || quiesce_answers(to_pci_dev(dev));
+	return !dev_is_pci(dev) ||
+	       quiesce_answers(to_pci_dev(dev), QUIESCE_RESET_MS);
 #else
 	return true;
 #endif
@@ -206,7 +208,7 @@ static noinline int quiesce_reset(struct pci_dev *pdev)
 	if (ret && ret != -ENOTTY)
 		return ret;
 	/* There is no reset, or none after which the device answers */
-	if (!quiesce_answers(pdev))
+	if (!quiesce_answers(pdev, QUIESCE_RESET_MS))
 		return -ENODEV;
 	return ret ? IOMMU_OWNER_NOT_RESET : 0;
 }
@@ -222,8 +224,8 @@ static int quiesce_function(struct pci_dev *pdev)
 	u16 command;
 	int ret;
 
-	/* What it does when it answers again is not known */
-	if (!quiesce_answers(pdev))
+	/* What it does when it answers again is not known; it is asked again then */
+	if (!quiesce_answers(pdev, 0))
 		return -ENODEV;
 
 	pci_clear_master(pdev);

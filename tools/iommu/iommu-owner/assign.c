@@ -186,9 +186,9 @@ static void assign_roll_back(struct assign *assign)
 			continue;
 		}
 		/* One that was assigned before is still */
-		if (strcmp(before.override, assign_vfio.override))
+		if (strcmp(before.override, assign_vfio.override)) {
 			tool_record_del(&assign->record, device);
-		else if (tool_record_get(&assign->record, device, &first)) {
+		} else if (tool_record_get(&assign->record, device, &first)) {
 			first.persisted = strcmp(first.saved, before.saved);
 			tool_record_put(&assign->record, device, &first);
 		}

@@ -57,13 +57,10 @@ static struct json_object *isolation_json(const char words[][TOOL_WORD], size_t 
 
 	for (size_t i = 0; i < count; i++) {
 		object = json_object_new_object();
-		json_object_object_add(object, "property",
-				       json_object_new_string(words[i]));
-		json_object_object_add(object, "meaning", json_object_new_string(
-					       tool_isolation_meaning(words[i])));
+		tool_json_add(object, "property", words[i]);
+		tool_json_add(object, "meaning", tool_isolation_meaning(words[i]));
 		help = held ? "-" : tool_isolation_help(words[i]);
-		json_object_object_add(object, "help", tool_json_string(
-					       strcmp(help, "-") ? help : ""));
+		tool_json_add(object, "help", strcmp(help, "-") ? help : "");
 		json_object_array_add(array, object);
 	}
 	return array;
@@ -100,12 +97,12 @@ int tool_isolation(const struct tool *tool, char **words, unsigned int count)
 	} else if (tool->json) {
 		object = json_object_new_object();
 		json_object_object_add(object, "group", json_object_new_int(group.id));
-		json_object_object_add(object, "isolation", json_object_new_string(
-					       tool_isolation_word(&group)));
-		json_object_object_add(object, "held", isolation_json(
-					       group.held, group.nr_held, true));
-		json_object_object_add(object, "missing", isolation_json(
-					       group.missing, group.nr_missing, false));
+		tool_json_add(object, "isolation", tool_isolation_word(&group));
+		json_object_object_add(object, "held",
+				       isolation_json(group.held, group.nr_held, true));
+		json_object_object_add(object, "missing",
+				       isolation_json(group.missing, group.nr_missing,
+						      false));
 		tool_print_json(object);
 	} else {
 		isolation_print(&group);

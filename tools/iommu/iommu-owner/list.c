@@ -240,14 +240,17 @@ static int show_write(const struct tool *tool, char **words, const char *file,
 		      const char *value)
 {
 	struct tool_group group;
+	bool owned;
 	int ret;
 
 	ret = tool_get(tool, words[0], &group);
 	if (ret)
 		return ret;
-	ret = group.owned ? tool_write(tool, &group, file, value) : -ENOSYS;
+	if (group.owned)
+		ret = tool_write(tool, &group, file, value);
+	owned = group.owned;
 	tool_free_group(&group);
-	if (ret == -ENOSYS)
+	if (!owned)
 		return tool_no_owners(tool);
 	if (ret == -EINVAL && strcmp(file, "trust"))
 		return tool_error(tool, TOOL_REFUSED, "%s: not in quarantine", words[0]);

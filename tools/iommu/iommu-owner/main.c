@@ -173,6 +173,7 @@ static int main_run(struct main_args *args)
 	const struct tool *tool = &args->tool;
 	const char *name = args->count ? args->words[0] : "list";
 	unsigned int count = args->count ? args->count - 1 : 0;
+	bool runs;
 
 	for (size_t i = 0; i < sizeof(main_commands) / sizeof(*main_commands); i++) {
 		const struct main_command *command = &main_commands[i];
@@ -182,7 +183,8 @@ static int main_run(struct main_args *args)
 		if (count < command->min || count > command->max)
 			break;
 		/* Only reserve runs something */
-		if (!tool->command != (command->run != tool_reserve))
+		runs = command->run == tool_reserve;
+		if (runs != !!tool->command)
 			break;
 		return command->run(tool, args->words + 1, count);
 	}

@@ -95,10 +95,9 @@ int tool_no_owners(const struct tool *tool)
 	return tool_error(tool, TOOL_KERNEL, "this kernel does not report owners");
 }
 
-static void output_add(struct json_object *object, const char *key,
-		       const char *value)
+void tool_json_add(struct json_object *object, const char *key, const char *text)
 {
-	json_object_object_add(object, key, tool_json_string(value));
+	json_object_object_add(object, key, tool_json_string(text));
 }
 
 static struct json_object *output_words(char words[][TOOL_WORD], size_t count)
@@ -116,12 +115,12 @@ static struct json_object *output_devices(const struct tool_group *group)
 
 	for (size_t i = 0; i < group->nr_devices; i++) {
 		object = json_object_new_object();
-		output_add(object, "name", group->devices[i].name);
-		output_add(object, "parent", group->devices[i].parent);
-		output_add(object, "driver", group->devices[i].driver);
+		tool_json_add(object, "name", group->devices[i].name);
+		tool_json_add(object, "parent", group->devices[i].parent);
+		tool_json_add(object, "driver", group->devices[i].driver);
 		json_object_object_add(object, "bridge",
 				       json_object_new_boolean(group->devices[i].bridge));
-		output_add(object, "label", group->devices[i].label);
+		tool_json_add(object, "label", group->devices[i].label);
 		json_object_array_add(array, object);
 	}
 	return array;
@@ -133,8 +132,8 @@ static struct json_object *output_blockers(const struct tool_group *group)
 
 	for (size_t i = 0; i < group->nr_blockers; i++) {
 		object = json_object_new_object();
-		output_add(object, "device", group->blockers[i].device);
-		output_add(object, "driver", group->blockers[i].driver);
+		tool_json_add(object, "device", group->blockers[i].device);
+		tool_json_add(object, "driver", group->blockers[i].driver);
 		json_object_array_add(array, object);
 	}
 	return array;
@@ -148,14 +147,14 @@ static struct json_object *output_pasids(const struct tool_group *group)
 		const struct tool_pasid *pasid = &group->pasids[i];
 
 		object = json_object_new_object();
-		output_add(object, "device", strcmp(pasid->device, "-") ?
-			   pasid->device : "");
+		tool_json_add(object, "device", strcmp(pasid->device, "-") ?
+			      pasid->device : "");
 		json_object_object_add(object, "pasid",
 				       json_object_new_int64(pasid->pasid));
-		output_add(object, "owner", pasid->owner);
+		tool_json_add(object, "owner", pasid->owner);
 		json_object_object_add(object, "references",
 				       json_object_new_int64(pasid->refs));
-		output_add(object, "state", pasid->state);
+		tool_json_add(object, "state", pasid->state);
 		json_object_array_add(array, object);
 	}
 	return array;
@@ -168,9 +167,9 @@ static struct json_object *output_owner(const struct tool_group *group)
 	if (!group->holder)
 		return NULL;
 	object = json_object_new_object();
-	output_add(object, "name", group->owner);
+	tool_json_add(object, "name", group->owner);
 	json_object_object_add(object, "pid", json_object_new_int64(group->pid));
-	output_add(object, "command", strcmp(group->comm, "-") ? group->comm : "");
+	tool_json_add(object, "command", strcmp(group->comm, "-") ? group->comm : "");
 	return object;
 }
 
@@ -193,13 +192,13 @@ struct json_object *tool_json_group(const struct tool *tool, const struct tool_g
 	struct json_object *object = json_object_new_object();
 
 	json_object_object_add(object, "group", json_object_new_int(group->id));
-	output_add(object, "state", group->state);
+	tool_json_add(object, "state", group->state);
 	json_object_object_add(object, "owner", output_owner(group));
 	json_object_object_add(object, "generation", group->owned ?
 			       json_object_new_uint64(group->generation) : NULL);
-	output_add(object, "trust", group->trust);
-	output_add(object, "quarantine", group->quarantine);
-	output_add(object, "type", group->type);
+	tool_json_add(object, "trust", group->trust);
+	tool_json_add(object, "quarantine", group->quarantine);
+	tool_json_add(object, "type", group->type);
 	json_object_object_add(object, "isolation",
 			       group->owned ? output_isolation(group) : NULL);
 	json_object_object_add(object, "blockers",

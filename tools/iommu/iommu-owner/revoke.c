@@ -203,7 +203,8 @@ int tool_revoke(const struct tool *tool, char **words, unsigned int count)
 	if (!group.owned)
 		ret = tool_no_owners(tool);
 	else if (strcmp(group.state, "user") && strcmp(group.state, "reserved"))
-		ret = tool_error(tool, TOOL_REFUSED, "group %d has no owner in user space: it is %s",
+		ret = tool_error(tool, TOOL_REFUSED,
+				 "group %d has no owner in user space: it is %s",
 				 group.id, group.state);
 	tool_free_group(&group);
 	if (ret)
@@ -212,7 +213,8 @@ int tool_revoke(const struct tool *tool, char **words, unsigned int count)
 	if (revoke.token < 0)
 		return tool_error(tool, revoke.denied ? TOOL_DENIED : TOOL_REFUSED,
 				  "group %d: no process has a file that may revoke its owner%s",
-				  revoke.group, revoke.denied ? ", as far as can be seen without root" : "");
+				  revoke.group, revoke.denied ?
+				  ", as far as can be seen without root" : "");
 	ret = revoke_end(tool, &revoke);
 	tool_free_groups(&revoke.all);
 	close(revoke.token);

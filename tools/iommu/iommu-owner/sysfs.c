@@ -215,7 +215,7 @@ static int sysfs_read_devices(const struct tool *tool, struct tool_group *group)
 		if (entry->d_name[0] == '.')
 			continue;
 		device = tool_grow((void **)&group->devices, &group->nr_devices,
-				    sizeof(*device));
+				   sizeof(*device));
 		if (!device)
 			break;
 		sysfs_copy(device->name, sizeof(device->name), entry->d_name);
@@ -244,7 +244,7 @@ static void sysfs_parse_blockers(struct tool_group *group, char *text)
 			continue;
 		*space = '\0';
 		blocker = tool_grow((void **)&group->blockers,
-				     &group->nr_blockers, sizeof(*blocker));
+				    &group->nr_blockers, sizeof(*blocker));
 		if (!blocker)
 			return;
 		sysfs_copy(blocker->device, sizeof(blocker->device), line);

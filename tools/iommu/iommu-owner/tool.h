@@ -184,14 +184,14 @@ int tool_write(const struct tool *tool, const struct tool_group *group,
 bool tool_locked_down(const struct tool *tool);
 
 /* output.c */
-int tool_error(const struct tool *tool, enum tool_exit code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int tool_error(const struct tool *tool, enum tool_exit code, const char *fmt, ...);
 int tool_errno(const struct tool *tool, const char *what, int err);
 int tool_no_owners(const struct tool *tool);
 struct json_object *tool_json_group(const struct tool *tool, const struct tool_group *group);
 struct json_object *tool_json_groups(const struct tool *tool,
 				     const struct tool_groups *groups);
 struct json_object *tool_json_string(const char *text);
+void tool_json_add(struct json_object *object, const char *key, const char *text);
 void tool_print_json(struct json_object *object);
 void tool_print_json_line(struct json_object *object);
 const char *tool_isolation_word(const struct tool_group *group);
