@@ -214,7 +214,7 @@ static int assign_verify(struct assign *assign)
 		if (tool_read_group(assign->tool, id, &group))
 			return tool_error(assign->tool, TOOL_MISSING, "group %d is gone", id);
 		for (size_t j = 0; j < group.nr_devices && !ret; j++)
-			if (!assign_stays(&group.devices[j]) && !group.devices[j].bridge &&
+			if (!group.devices[j].bridge &&
 			    strcmp(group.devices[j].driver, "vfio-pci"))
 				ret = tool_error(assign->tool, TOOL_REFUSED,
 						 "group %d has changed: %s is not bound to vfio-pci",
@@ -352,7 +352,7 @@ static int restore_check(const struct tool *tool, const struct tool_group *group
 	if (pid)
 		return tool_error(tool, TOOL_REFUSED, "process %ld has group %d: end it first",
 				  pid, group->id);
-	if (strcmp(group->state, "user") && strcmp(group->state, "reserved"))
+	if (!tool_is_owned(group))
 		return TOOL_OK;
 	tool_owner_text(group, owner, sizeof(owner));
 	return tool_error(tool, TOOL_REFUSED, "group %d has %s owner %s: end it first",

@@ -30,18 +30,10 @@ static void driver_read(const struct tool *tool, const char *device, const char 
 
 static void driver_of(const struct tool *tool, const char *device, char *driver)
 {
-	char path[PATH_MAX], target[PATH_MAX];
-	const char *last;
-	ssize_t length;
+	char path[PATH_MAX];
 
-	driver[0] = '\0';
 	driver_path(tool, device, "driver", path, sizeof(path));
-	length = readlink(path, target, sizeof(target) - 1);
-	if (length < 0)
-		return;
-	target[length] = '\0';
-	last = strrchr(target, '/');
-	snprintf(driver, TOOL_WORD, "%s", last ? last + 1 : target);
+	tool_link(path, driver, TOOL_WORD);
 }
 
 static void persist_path(const struct tool *tool, const char *device, char *path,

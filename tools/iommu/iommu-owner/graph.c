@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* graph: ports, bridges, groups, devices and owners, for Graphviz */
 #include <errno.h>
-#include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -38,7 +38,7 @@ static bool inuse_is_below(const struct inuse *inuse, const char *path)
 }
 
 /* The number of a process that has @file open, as far as can be seen; 0 if there is none */
-long tool_has_open(const struct tool *tool, const char *file)
+static long inuse_has_open(const struct tool *tool, const char *file)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 	glob_t files;
@@ -66,7 +66,7 @@ long tool_vfio_user(const struct tool *tool, int group)
 	char file[32];
 
 	snprintf(file, sizeof(file), "/dev/vfio/%d", group);
-	return tool_has_open(tool, file);
+	return inuse_has_open(tool, file);
 }
 
 /*
@@ -257,7 +257,7 @@ static bool inuse_render(const struct inuse *inuse, const char *name)
 	long pid;
 
 	snprintf(file, sizeof(file), "/dev/dri/%.40s", name);
-	pid = tool_has_open(inuse->tool, file);
+	pid = inuse_has_open(inuse->tool, file);
 	if (pid)
 		snprintf(inuse->why, inuse->size, "process %ld has %s open", pid, file);
 	return pid;

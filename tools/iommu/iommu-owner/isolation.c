@@ -89,12 +89,10 @@ int tool_isolation(const struct tool *tool, char **words, unsigned int count)
 	int ret;
 
 	(void)count;
-	ret = tool_get(tool, words[0], &group);
+	ret = tool_get_owned(tool, words[0], &group);
 	if (ret)
 		return ret;
-	if (!group.owned) {
-		ret = tool_no_owners(tool);
-	} else if (tool->json) {
+	if (tool->json) {
 		object = json_object_new_object();
 		json_object_object_add(object, "group", json_object_new_int(group.id));
 		tool_json_add(object, "isolation", tool_isolation_word(&group));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* list, show, trust, clear: groups and their devices */
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +36,7 @@ static const char *list_colour(const struct tool *tool,
 		return "";
 	if (!strcmp(group->state, "quarantine"))
 		return "\033[31m";
-	if (!strcmp(group->state, "user") || !strcmp(group->state, "reserved"))
+	if (tool_is_owned(group))
 		return "\033[36m";
 	if (!strcmp(group->state, "blocked"))
 		return "\033[33m";
@@ -240,18 +239,13 @@ static int show_write(const struct tool *tool, char **words, const char *file,
 		      const char *value)
 {
 	struct tool_group group;
-	bool owned;
 	int ret;
 
-	ret = tool_get(tool, words[0], &group);
+	ret = tool_get_owned(tool, words[0], &group);
 	if (ret)
 		return ret;
-	if (group.owned)
-		ret = tool_write(tool, &group, file, value);
-	owned = group.owned;
+	ret = tool_write(tool, &group, file, value);
 	tool_free_group(&group);
-	if (!owned)
-		return tool_no_owners(tool);
 	if (ret == -EINVAL && strcmp(file, "trust"))
 		return tool_error(tool, TOOL_REFUSED, "%s: not in quarantine", words[0]);
 	if (ret == -EINVAL)

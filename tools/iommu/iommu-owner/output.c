@@ -39,12 +39,6 @@ void tool_print_json_line(struct json_object *object)
 	output_json(object, 0);
 }
 
-/* null if it is empty */
-struct json_object *tool_json_string(const char *text)
-{
-	return text[0] ? json_object_new_string(text) : NULL;
-}
-
 /* Print why the program ends, and return with what */
 int tool_error(const struct tool *tool, enum tool_exit code, const char *fmt, ...)
 {
@@ -95,9 +89,10 @@ int tool_no_owners(const struct tool *tool)
 	return tool_error(tool, TOOL_KERNEL, "this kernel does not report owners");
 }
 
+/* null if it is empty */
 void tool_json_add(struct json_object *object, const char *key, const char *text)
 {
-	json_object_object_add(object, key, tool_json_string(text));
+	json_object_object_add(object, key, text[0] ? json_object_new_string(text) : NULL);
 }
 
 static struct json_object *output_words(char words[][TOOL_WORD], size_t count)
@@ -233,6 +228,12 @@ const char *tool_isolation_word(const struct tool_group *group)
 		if (!strcmp(group->missing[i], "snoop"))
 			missing--;
 	return missing ? "partial" : "full";
+}
+
+/* Has a program the group? */
+bool tool_is_owned(const struct tool_group *group)
+{
+	return !strcmp(group->state, "user") || !strcmp(group->state, "reserved");
 }
 
 void tool_owner_text(const struct tool_group *group, char *buf, size_t size)

@@ -135,12 +135,12 @@ void tool_record_put(struct tool_record *record, const char *device,
 {
 	struct json_object *entry = json_object_new_object();
 
-	json_object_object_add(entry, "id", tool_json_string(binding->id));
-	json_object_object_add(entry, "driver", tool_json_string(binding->driver));
-	json_object_object_add(entry, "override", tool_json_string(binding->override));
+	tool_json_add(entry, "id", binding->id);
+	tool_json_add(entry, "driver", binding->driver);
+	tool_json_add(entry, "override", binding->override);
 	json_object_object_add(entry, "persisted",
 			       json_object_new_boolean(binding->persisted));
-	json_object_object_add(entry, "saved", tool_json_string(binding->saved));
+	tool_json_add(entry, "saved", binding->saved);
 	json_object_object_add(record->devices, device, entry);
 }
 

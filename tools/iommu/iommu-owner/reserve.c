@@ -2,7 +2,6 @@
 /* reserve: run a command that has groups, and keep them when it crashes */
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>

@@ -45,8 +45,9 @@ static bool revoke_is_token(const char *target)
 }
 
 /*
- * Is it a file of VFIO or iommufd? The name of a file is what its process wants it to be, the
- * number of a device is not. Nothing is asked of the file system that it is in.
+ * Is it a VFIO group or an iommufd? The file of a device never gives the right to revoke. The
+ * name of a file is what its process wants it to be, the number of a device is not. Nothing is
+ * asked of the file system that it is in.
  */
 static bool revoke_is_candidate(const struct tool *tool, const char *path,
 				const char *target)
@@ -54,7 +55,7 @@ static bool revoke_is_candidate(const struct tool *tool, const char *path,
 	char link[PATH_MAX], real[PATH_MAX];
 	struct statx stx;
 
-	if (revoke_is_token(target) || !strcmp(target, "anon_inode:[vfio-device]"))
+	if (revoke_is_token(target))
 		return true;
 	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) ||
 	    !S_ISCHR(stx.stx_mode))
@@ -62,8 +63,7 @@ static bool revoke_is_candidate(const struct tool *tool, const char *path,
 	snprintf(link, sizeof(link), "%s/dev/char/%u:%u", tool->sysfs, stx.stx_rdev_major,
 		 stx.stx_rdev_minor);
 	return realpath(link, real) &&
-	       (strstr(real, "/vfio/") || strstr(real, "/vfio-dev/") ||
-		strstr(real, "/misc/iommu"));
+	       (strstr(real, "/vfio/") || strstr(real, "/misc/iommu"));
 }
 
 /* A token that may revoke from a file of another process, which is closed then */
@@ -166,7 +166,7 @@ static void revoke_print(const struct tool *tool, const struct revoke *revoke)
 	for (size_t i = 0; i < revoke->all.count; i++)
 		json_object_array_add(array,
 				      json_object_new_int(revoke->all.groups[i].id));
-	json_object_object_add(object, "owner", json_object_new_string(revoke->name));
+	tool_json_add(object, "owner", revoke->name);
 	json_object_object_add(object, "pid", json_object_new_int64(revoke->pid));
 	json_object_object_add(object, "revoked", array);
 	tool_print_json(object);
@@ -196,13 +196,11 @@ int tool_revoke(const struct tool *tool, char **words, unsigned int count)
 	int ret;
 
 	(void)count;
-	ret = tool_get(tool, words[0], &group);
+	ret = tool_get_owned(tool, words[0], &group);
 	if (ret)
 		return ret;
 	revoke.group = group.id;
-	if (!group.owned)
-		ret = tool_no_owners(tool);
-	else if (strcmp(group.state, "user") && strcmp(group.state, "reserved"))
+	if (!tool_is_owned(&group))
 		ret = tool_error(tool, TOOL_REFUSED,
 				 "group %d has no owner in user space: it is %s",
 				 group.id, group.state);

@@ -98,7 +98,7 @@ static int sysfs_read(const struct tool *tool, int id, const char *file,
 }
 
 /* Where a symbolic link leads, without what is before the last '/' */
-static void sysfs_link(const char *path, char *buf, size_t size)
+void tool_link(const char *path, char *buf, size_t size)
 {
 	char target[PATH_MAX];
 	ssize_t length = readlink(path, target, sizeof(target) - 1);
@@ -220,7 +220,7 @@ static int sysfs_read_devices(const struct tool *tool, struct tool_group *group)
 			break;
 		sysfs_copy(device->name, sizeof(device->name), entry->d_name);
 		snprintf(link, sizeof(link), "%s/%s/driver", path, entry->d_name);
-		sysfs_link(link, device->driver, sizeof(device->driver));
+		tool_link(link, device->driver, sizeof(device->driver));
 		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
 		sysfs_read_pci(tool, link, device);
 		sysfs_read_parent(link, device);
@@ -451,7 +451,7 @@ static int sysfs_group_of(const struct tool *tool, const char *name)
 		for (int domain = 0; domain < 2; domain++) {
 			snprintf(path, sizeof(path), "%s/bus/%s/devices/%s%s/iommu_group",
 				 tool->sysfs, buses[i], domain ? "0000:" : "", name);
-			sysfs_link(path, link, sizeof(link));
+			tool_link(path, link, sizeof(link));
 			if (link[0])
 				return (int)strtol(link, NULL, 10);
 		}
@@ -490,6 +490,17 @@ int tool_get(const struct tool *tool, const char *what, struct tool_group *group
 		return tool_error(tool, TOOL_MISSING,
 				  "%s: no such device with an IOMMU group", what);
 	return tool_error(tool, TOOL_FAILED, "%s: %s", what, strerror(-ret));
+}
+
+/* The same, for what needs a kernel that reports owners */
+int tool_get_owned(const struct tool *tool, const char *what, struct tool_group *group)
+{
+	int ret = tool_get(tool, what, group);
+
+	if (ret || group->owned)
+		return ret;
+	tool_free_group(group);
+	return tool_no_owners(tool);
 }
 
 /* The groups that @words name, each once; with an error that is printed and TOOL_* */

@@ -168,6 +168,7 @@ struct tool_groups {
 
 /* sysfs.c: a negative errno, but for tool_get*(), which print what is wrong */
 int tool_read(char *buf, size_t size, const char *path);
+void tool_link(const char *path, char *buf, size_t size);
 void tool_first_entry(const char *path, char *buf, size_t size);
 int tool_write_file(const char *path, const char *value);
 int tool_replace_file(const char *path, const char *text);
@@ -177,6 +178,7 @@ void tool_free_group(struct tool_group *group);
 int tool_read_groups(const struct tool *tool, struct tool_groups *groups);
 void tool_free_groups(struct tool_groups *groups);
 int tool_get(const struct tool *tool, const char *what, struct tool_group *group);
+int tool_get_owned(const struct tool *tool, const char *what, struct tool_group *group);
 int tool_get_groups(const struct tool *tool, char **words, unsigned int count,
 		    struct tool_groups *groups);
 int tool_write(const struct tool *tool, const struct tool_group *group,
@@ -190,11 +192,11 @@ int tool_no_owners(const struct tool *tool);
 struct json_object *tool_json_group(const struct tool *tool, const struct tool_group *group);
 struct json_object *tool_json_groups(const struct tool *tool,
 				     const struct tool_groups *groups);
-struct json_object *tool_json_string(const char *text);
 void tool_json_add(struct json_object *object, const char *key, const char *text);
 void tool_print_json(struct json_object *object);
 void tool_print_json_line(struct json_object *object);
 const char *tool_isolation_word(const struct tool_group *group);
+bool tool_is_owned(const struct tool_group *group);
 void tool_owner_text(const struct tool_group *group, char *buf, size_t size);
 
 /* isolation.c */
@@ -222,7 +224,6 @@ int tool_token_dup(int token, uint32_t rights);
 int tool_token_use(int token, int file);
 
 /* inuse.c: what this machine and its processes use */
-long tool_has_open(const struct tool *tool, const char *file);
 long tool_vfio_user(const struct tool *tool, int group);
 bool tool_in_use(const struct tool *tool, const struct tool_device *device,
 		 char *why, size_t size);

@@ -64,9 +64,9 @@ static void watch_print_group(const struct watch *watch, const char *state,
 	watch_time(time, sizeof(time));
 	if (watch->tool->json) {
 		object = tool_json_group(watch->tool, group);
-		json_object_object_add(object, "event", json_object_new_string("state"));
-		json_object_object_add(object, "time", json_object_new_string(time));
-		json_object_object_add(object, "state", json_object_new_string(state));
+		tool_json_add(object, "event", "state");
+		tool_json_add(object, "time", time);
+		tool_json_add(object, "state", state);
 		tool_print_json_line(object);
 		return;
 	}
@@ -142,9 +142,9 @@ static void watch_print_line(const struct watch *watch, const char *text)
 		return;
 	}
 	object = json_object_new_object();
-	json_object_object_add(object, "event", json_object_new_string("log"));
-	json_object_object_add(object, "time", json_object_new_string(time));
-	json_object_object_add(object, "message", json_object_new_string(text));
+	tool_json_add(object, "event", "log");
+	tool_json_add(object, "time", time);
+	tool_json_add(object, "message", text);
 	tool_print_json_line(object);
 }
 

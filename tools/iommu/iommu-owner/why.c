@@ -106,8 +106,7 @@ size_t tool_why_state(const struct tool_group *group, struct tool_why *why, size
 {
 	size_t count = 0;
 
-	if (count < max && (!strcmp(group->state, "user") ||
-			    !strcmp(group->state, "reserved")))
+	if (count < max && tool_is_owned(group))
 		why_owner(group, &why[count++]);
 	if (count < max && !strcmp(group->state, "ending")) {
 		why_set(&why[count], "ending");
@@ -151,11 +150,9 @@ static struct json_object *why_json(const struct tool_why *whys, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		object = json_object_new_object();
-		json_object_object_add(object, "kind",
-				       json_object_new_string(whys[i].kind));
-		json_object_object_add(object, "message",
-				       json_object_new_string(whys[i].text));
-		json_object_object_add(object, "help", tool_json_string(whys[i].help));
+		tool_json_add(object, "kind", whys[i].kind);
+		tool_json_add(object, "message", whys[i].text);
+		tool_json_add(object, "help", whys[i].help);
 		json_object_array_add(array, object);
 	}
 	return array;
@@ -207,13 +204,9 @@ int tool_why(const struct tool *tool, char **words, unsigned int count)
 	int ret;
 
 	(void)count;
-	ret = tool_get(tool, words[0], &group);
+	ret = tool_get_owned(tool, words[0], &group);
 	if (ret)
 		return ret;
-	if (!group.owned) {
-		tool_free_group(&group);
-		return tool_no_owners(tool);
-	}
 	whys.asked = why_ask(tool, &group);
 	whys.nr_blockers = tool_why_state(&group, whys.blockers, WHY_MAX);
 	why_drivers(&group, &whys);
